@@ -1,0 +1,85 @@
+//! Session keys become one key a purpose, each with a public key id.
+
+use hkdf::Hkdf;
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::config::SessionKey;
+
+/// What a sealed value is for. A value sealed for one purpose never opens for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// A signed-in browser.
+    Session,
+    /// A login that was begun: nonce and `code_verifier`.
+    PendingLogin,
+    /// The `state` parameter (RFC 6749 §4.1.1).
+    State,
+    /// The `state` of a sign-out on its way through the provider (RP-Initiated Logout 1.0 §3).
+    SignOut,
+}
+
+impl Purpose {
+    const ALL: [Self; 4] = [Self::Session, Self::PendingLogin, Self::State, Self::SignOut];
+
+    /// The label that goes into key derivation and associated data.
+    pub(super) fn label(self) -> &'static [u8] {
+        match self {
+            Self::Session => b"session",
+            Self::PendingLogin => b"pending login",
+            Self::State => b"state",
+            Self::SignOut => b"sign out",
+        }
+    }
+}
+
+/// One session key, ready for use.
+pub(super) struct DerivedKey {
+    /// Public, tells which key sealed a value; says nothing about the key.
+    pub(super) id: [u8; 4],
+    purposes: [Hkdf<Sha256>; 4],
+}
+
+/// AES-256 key and 96-bit nonce for exactly one value.
+pub(super) struct OneTimeKey {
+    pub(super) key: Zeroizing<[u8; 32]>,
+    pub(super) nonce: [u8; 12],
+}
+
+const SALT: &[u8] = b"sidegate seal 1";
+
+impl DerivedKey {
+    /// Derives id and purpose keys (HKDF with SHA-256, RFC 5869) from a session key.
+    pub(super) fn new(master: &SessionKey) -> Self {
+        let root = Hkdf::<Sha256>::new(Some(SALT), &master.0[..]);
+        let mut id = [0; 4];
+        expand(&root, &[b"key id"], &mut id);
+        let purposes = Purpose::ALL.map(|purpose| {
+            let mut key = Zeroizing::new([0; 32]);
+            expand(&root, &[b"purpose ", purpose.label()], &mut key[..]);
+            Hkdf::<Sha256>::new(Some(SALT), &key[..])
+        });
+        Self { id, purposes }
+    }
+
+    /// Key and nonce for the value with this salt.
+    pub(super) fn one_time(&self, purpose: Purpose, salt: &[u8; 16]) -> OneTimeKey {
+        let mut both = Zeroizing::new([0; 44]);
+        expand(&self.purposes[purpose as usize], &[b"value", salt], &mut both[..]);
+        let mut made = OneTimeKey {
+            key: Zeroizing::new([0; 32]),
+            nonce: [0; 12],
+        };
+        made.key.copy_from_slice(&both[..32]);
+        made.nonce.copy_from_slice(&both[32..]);
+        made
+    }
+}
+
+fn expand(from: &Hkdf<Sha256>, info: &[&[u8]], into: &mut [u8]) {
+    #[allow(
+        clippy::expect_used,
+        reason = "HKDF-Expand fails only past 255 × 32 bytes; every caller asks for at most 44"
+    )]
+    from.expand_multi_info(info, into).expect("a short output");
+}
