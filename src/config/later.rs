@@ -1,0 +1,54 @@
+//! What the contract names and this version does not have yet: an unknown key from this list gets a better answer than
+//! the nearest name. A key leaves the list in the commit that makes it work.
+
+/// Keys; `*` stands for a name, `[]` for the place in a list.
+const KEYS: &[&str] = &[
+    "server.proxy_protocol",
+    "server.keep_fragment",
+    "server.h2c",
+    "server.tls.client_ca",
+    "server.limits.header_timeout",
+    "server.limits.max_connections",
+    "providers.*.introspection_endpoint",
+    "providers.*.pushed_authorization_request_endpoint",
+    "providers.*.client_key",
+    "providers.*.client_certificate",
+    "providers.*.par",
+    "providers.*.dpop",
+    "providers.*.profile",
+    "providers.*.proxy",
+    "providers.*.insecure_password_grant",
+    "session.redis",
+    "upstreams.*.health_path",
+    "upstreams.*.health_interval",
+    "upstreams.*.client_certificate",
+    "upstreams.*.client_key",
+    "routes[].bearer",
+    "routes[].bearer_audiences",
+    "routes[].basic_login",
+    "routes[].exchange",
+    "routes[].stash_post",
+    "routes[].allow.acr",
+    "telemetry",
+];
+
+/// Values of keys that are there.
+const VALUES: &[(&str, &[&str])] = &[
+    ("providers.*.client_auth", &["private_key_jwt", "tls"]),
+    ("providers.*.response_mode", &["form_post"]),
+    ("session.store", &["redis"]),
+    ("upstreams.*.balance", &["least_connections", "hash"]),
+    ("routes[].authorization", &["client_credentials"]),
+];
+
+/// Whether a later version has this key.
+pub(super) fn key(shape: &str) -> bool {
+    KEYS.contains(&shape)
+}
+
+/// Whether a later version has this value for the key.
+pub(super) fn value(shape: &str, value: &str) -> bool {
+    VALUES
+        .iter()
+        .any(|(key, values)| *key == shape && values.contains(&value))
+}
