@@ -63,10 +63,16 @@ fn elsewhere(source: &Source, table: &Table) -> Parsed<String> {
                 .map(|line| line.strip_suffix('\r').unwrap_or(line));
             Ok(line.unwrap_or(text).to_owned())
         }
-        (Some((key, Value::String(name))), None) if key == "env" => source
-            .variable(name)
-            .map(str::to_owned)
-            .ok_or_else(|| format!("the environment variable {name} is not set; set it or name another")),
+        (Some((key, Value::String(name))), None) if key == "env" => {
+            source.variable(name).map(str::to_owned).ok_or_else(|| {
+                // Somebody may have written the secret itself here: only what looks like a name is shown.
+                let is_name = name
+                    .bytes()
+                    .all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_');
+                let shown = if is_name { format!(" {name}") } else { String::new() };
+                format!("the environment variable{shown} is not set; set it or name another")
+            })
+        }
         _ => Err(SECRET.to_owned()),
     }
 }

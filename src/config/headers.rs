@@ -69,12 +69,12 @@ const OWN: &[&str] = &[
     "x-request-id",
 ];
 
-/// `[identity_headers]` where the file has none.
+/// `[identity_headers]` where the file has none; sorted, as tables are.
 const IDENTITY: &[(&str, &str)] = &[
-    ("X-Forwarded-User", "user"),
     ("X-Forwarded-Email", "email"),
     ("X-Forwarded-Groups", "groups"),
     ("X-Forwarded-Preferred-Username", "name"),
+    ("X-Forwarded-User", "user"),
 ];
 
 /// Reads `[identity_headers]`: a table that is there replaces the default whole.

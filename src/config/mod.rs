@@ -57,7 +57,7 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// `[[routes]]` as written; never empty.
     pub routes: Vec<Route>,
-    /// `[identity_headers]`: header and the claim (a key of [`Provider::claims`]) it carries.
+    /// `[identity_headers]`, sorted: header and the claim (a key of [`Provider::claims`]) it carries.
     pub identity_headers: Vec<(HeaderName, String)>,
     /// `[redirects] allowed`
     pub allowed_redirects: Vec<OriginPattern>,
