@@ -18,7 +18,7 @@ pub struct Allow {
     pub email_domains: Vec<String>,
     /// Any of these groups.
     pub groups: Vec<String>,
-    /// Claim (a key of [`Provider::claims`]) and value.
+    /// Claim (a key of [`Provider::claims`](crate::config::Provider::claims)) and value.
     pub claims: Vec<(String, String)>,
 }
 

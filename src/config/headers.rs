@@ -28,7 +28,7 @@ pub struct Template(pub Vec<TemplatePart>);
 pub enum TemplatePart {
     /// As written.
     Text(String),
-    /// Filled from the session: a key of [`Provider::claims`].
+    /// Filled from the session: a key of [`Provider::claims`](crate::config::Provider::claims).
     Claim(String),
 }
 

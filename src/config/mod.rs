@@ -1,7 +1,7 @@
 //! What the operator said: one TOML file and the environment become an immutable [`Config`], or the list of all problems.
 //!
-//! [`Config::parse`] lays the environment over the file ([`environment`]), then each section's file takes its own table
-//! apart with a `Reader` ([`reader`]), which goes on after every problem. There is no second, raw set of types: what is
+//! [`Config::parse`] lays the environment over the file (`environment.rs`), then each section's file takes its own table
+//! apart with a `Reader` (`reader.rs`), which goes on after every problem. There is no second, raw set of types: what is
 //! accepted, its default and what it becomes stand in one line.
 
 mod allow;

@@ -21,13 +21,13 @@ pub struct Route {
     pub hosts: Vec<String>,
     /// Methods it applies to; empty: all.
     pub methods: Vec<Method>,
-    /// Index into [`Config::upstreams`]; `None` only with [`Access::Deny`].
+    /// Index into [`Config::upstreams`](crate::config::Config::upstreams); `None` only with [`Access::Deny`].
     pub upstream: Option<usize>,
     /// Who gets through.
     pub access: Access,
     /// What a visitor without a session gets.
     pub unauthenticated: Unauthenticated,
-    /// Indexes into [`Config::providers`]; never empty.
+    /// Indexes into [`Config::providers`](crate::config::Config::providers); never empty.
     pub providers: Vec<usize>,
     /// Who of the signed-in visitors is allowed.
     pub allow: Allow,

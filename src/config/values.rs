@@ -131,7 +131,7 @@ pub(super) fn web_url(value: &Value) -> Parsed<Url> {
     let url = Url::parse(&string(value)?)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
-        .ok_or_else(|| "is not a web address; write for example \"https://id.example.com/token\"".to_owned())?;
+        .ok_or_else(|| "is not a web address; write for example \"https://id.example.com\"".to_owned())?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err("holds a user name or password; write the address without them".to_owned());
     }

@@ -167,34 +167,33 @@ fn claims_given_in_part_keep_the_other_defaults_and_routes_add_theirs() {
     );
 }
 
+const ROUTES: &str = r#"
+[upstreams.app]
+servers = ["https://app.internal", "http://[::1]:81", "unix:/run/app.sock"]
+[upstreams.unused]
+servers = ["http://127.0.0.1:1"]
+[providers.second]
+issuer = "http://127.0.0.1:9000/realms/a"
+client_id = "b"
+[[routes]]
+path = "/api"
+upstream = "app"
+providers = ["second"]
+strip_path = true
+host_header = "app.internal:8443"
+unauthenticated = "401"
+authorization = "basic"
+basic_password = "hunter2"
+max_body = "10MiB"
+hosts = ["API.example.com"]
+[[routes]]
+path = "/"
+access = "deny"
+"#;
+
 #[test]
 fn routes_resolve_what_they_name() {
-    let config = Place::new()
-        .with(
-            r#"
-            [upstreams.app]
-            servers = ["https://app.internal", "http://[::1]:81", "unix:/run/app.sock"]
-            [upstreams.unused]
-            servers = ["http://127.0.0.1:1"]
-            [providers.second]
-            issuer = "http://127.0.0.1:9000/realms/a"
-            client_id = "b"
-            [[routes]]
-            path = "/api"
-            upstream = "app"
-            providers = ["second"]
-            strip_path = true
-            host_header = "app.internal:8443"
-            unauthenticated = "401"
-            authorization = "basic"
-            basic_password = "hunter2"
-            max_body = "10MiB"
-            hosts = ["API.example.com"]
-            [[routes]]
-            path = "/"
-            access = "deny""#,
-        )
-        .unwrap();
+    let config = Place::new().with(ROUTES).unwrap();
     assert_eq!(config.upstreams.len(), 1);
     let tcp = |tls, host: &str, port| UpstreamServer::Tcp {
         tls,
