@@ -159,7 +159,7 @@ async fn only_a_definite_no_ends_a_session() {
 
 #[tokio::test]
 async fn silence_is_told_from_an_answer() {
-    let quick = |config: &mut crate::config::Provider| config.timeout = Duration::from_millis(50);
+    let quick = |config: &mut crate::config::Provider| config.timeout = Duration::from_millis(400);
     for answer in [None, Some(Vec::new()), cut_off()] {
         let server = Server::always(answer).await;
         let error = refused(&server.provider(quick)).await;
