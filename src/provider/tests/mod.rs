@@ -4,6 +4,7 @@ mod discovery;
 mod id_token;
 mod keys;
 mod refusals;
+mod signatures;
 mod tokens;
 mod userinfo;
 

@@ -23,6 +23,7 @@ fn cut_off() -> Reply {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn only_a_definite_no_ends_a_session() {
     let json400 = |code: &str| reply(400, "application/json", &format!(r#"{{"error":"{code}"}}"#));
     let html = |status| reply(status, "text/html", "<h1>Sorry</h1>");

@@ -143,6 +143,21 @@ async fn the_token_request_carries_what_the_protocol_and_the_operator_say() {
     );
 }
 
+/// A server whose metadata list these client authentication methods.
+async fn listing(methods: &'static str) -> Server {
+    Server::start(move |seen| {
+        let origin = format!("http://{}", seen.header("host").unwrap());
+        json(&match seen.path.as_str() {
+            "/token" => r#"{"access_token":"at"}"#.to_owned(),
+            _ => format!(
+                r#"{{"issuer":"{origin}","authorization_endpoint":"{origin}/a","token_endpoint":"{origin}/token",
+                "token_endpoint_auth_methods_supported":{methods}}}"#
+            ),
+        })
+    })
+    .await
+}
+
 #[tokio::test]
 async fn the_client_shows_who_it_is_as_the_server_reads_it() {
     let basic = Some("Basic YXBwJTNBMTphJTIwYiUyQmM="); // app%3A1:a%20b%2Bc
@@ -180,17 +195,7 @@ async fn the_client_shows_who_it_is_as_the_server_reads_it() {
         (ClientAuth::None, "[]", true, None, "&client_id=app%3A1"),
     ];
     for (method, listed, secret, header, body) in cases {
-        let server = Server::start(move |seen| {
-            let origin = format!("http://{}", seen.header("host").unwrap());
-            json(&match seen.path.as_str() {
-                "/token" => r#"{"access_token":"at"}"#.to_owned(),
-                _ => format!(
-                    r#"{{"issuer":"{origin}","authorization_endpoint":"{origin}/a","token_endpoint":"{origin}/token",
-                    "token_endpoint_auth_methods_supported":{listed}}}"#
-                ),
-            })
-        })
-        .await;
+        let server = listing(listed).await;
         let provider = server.discovered(|config| {
             config.client_id = "app:1".into();
             config.client_secret = secret.then(|| Secret::new("a b+c".into()));
