@@ -8,6 +8,7 @@ use url::form_urlencoded;
 use zeroize::Zeroizing;
 
 use super::error::{Fault, Printable};
+use crate::clock::Timestamp;
 use oauth2::basic::BasicErrorResponseType as ErrorCode;
 
 /// A complete answer.
@@ -16,6 +17,8 @@ pub(super) struct Answer {
     pub(super) status: u16,
     /// Media type, lower case, without parameters; empty where the header is absent.
     pub(super) media_type: String,
+    /// The server's clock, by its `Date`.
+    pub(super) date: Option<Timestamp>,
     /// The body.
     pub(super) body: Zeroizing<Vec<u8>>,
 }

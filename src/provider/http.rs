@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use url::{Host, Url};
@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 
 use super::answer::Answer;
 use super::error::{Endpoint, Fault, ProviderError};
+use super::probe::http_date;
 use crate::config;
 use crate::secret::Secret;
 
@@ -140,6 +141,11 @@ impl Http {
             .unwrap_or_default()
             .trim()
             .to_ascii_lowercase();
+        let date = response
+            .headers()
+            .get(DATE)
+            .and_then(|v| v.to_str().ok())
+            .and_then(http_date);
         let mut body = Zeroizing::new(Vec::new());
         while let Some(chunk) = response.chunk().await.map_err(|e| self.silence(&e))? {
             if body.len() + chunk.len() > ANSWER_LIMIT {
@@ -150,6 +156,7 @@ impl Http {
         Ok(Answer {
             status: response.status().as_u16(),
             media_type,
+            date,
             body,
         })
     }

@@ -36,17 +36,20 @@ impl Provider {
     ) -> Result<Claims, ProviderError> {
         let metadata = self.metadata().await?;
         let (algorithm, claims) = self.signed_claims(Endpoint::Token, raw, &metadata).await?;
-        let rules = Rules {
-            issuer: metadata.issuer.as_deref(),
-            client_id: &self.config.client_id,
-            leeway: self.config.clock_leeway,
-            now,
-        };
-        rules
+        self.rules(&metadata, now)
             .judge(&claims, nonce)
             .and_then(|()| access_token.map_or(Ok(()), |token| at_hash(&claims, token, algorithm)))
             .map_err(|what| self.untrusted(Endpoint::Token, what))?;
         Ok(claims)
+    }
+
+    pub(super) fn rules<'a>(&'a self, metadata: &'a Metadata, now: Timestamp) -> Rules<'a> {
+        Rules {
+            issuer: metadata.issuer.as_deref(),
+            client_id: &self.config.client_id,
+            leeway: self.config.clock_leeway,
+            now,
+        }
     }
 
     /// The claims of a JWT that is signed as the metadata or `signing_algs` say, nothing else judged.
@@ -194,8 +197,8 @@ fn object(part: &str, what: &str) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(&bytes).map_err(|_| format!("the {what} is not a JSON object"))
 }
 
-/// What an id_token is judged by.
-struct Rules<'a> {
+/// What a JWT of the provider's is judged by.
+pub(super) struct Rules<'a> {
     issuer: Option<&'a str>,
     client_id: &'a str,
     leeway: std::time::Duration,
@@ -204,10 +207,7 @@ struct Rules<'a> {
 
 impl Rules<'_> {
     fn judge(&self, claims: &Claims, nonce: Option<&str>) -> Result<(), String> {
-        let issuer = self.issuer.ok_or("there is no issuer to compare with")?;
-        if claims.get("iss").and_then(Value::as_str) != Some(issuer) {
-            return Err("iss is not the issuer".into());
-        }
+        self.issuer(claims)?;
         subject(claims)?;
         self.audience(claims)?;
         self.times(claims)?;
@@ -219,8 +219,19 @@ impl Rules<'_> {
         }
     }
 
+    /// Core §3.1.3.7, 2: byte for byte.
+    pub(super) fn issuer(&self, claims: &Claims) -> Result<(), String> {
+        let issuer = self.issuer.ok_or("there is no issuer to compare with")?;
+        let same = claims.get("iss").and_then(Value::as_str) == Some(issuer);
+        if same {
+            Ok(())
+        } else {
+            Err("iss is not the issuer".into())
+        }
+    }
+
     /// Core §3.1.3.7, 3 to 5.
-    fn audience(&self, claims: &Claims) -> Result<(), String> {
+    pub(super) fn audience(&self, claims: &Claims) -> Result<(), String> {
         audience(claims, self.client_id)?;
         let several = matches!(claims.get("aud"), Some(Value::Array(list)) if list.len() > 1);
         match claims.get("azp") {
@@ -232,7 +243,7 @@ impl Rules<'_> {
     }
 
     /// Core §3.1.3.7, 9 and 10.
-    fn times(&self, claims: &Claims) -> Result<(), String> {
+    pub(super) fn times(&self, claims: &Claims) -> Result<(), String> {
         let expires = instant(claims, "exp")?.ok_or("has no exp")?;
         if self.now >= expires.plus(self.leeway) {
             return Err("has expired (exp)".into());
@@ -249,7 +260,7 @@ impl Rules<'_> {
     }
 }
 
-fn subject(claims: &Claims) -> Result<(), String> {
+pub(super) fn subject(claims: &Claims) -> Result<(), String> {
     match claims.get("sub") {
         Some(Value::String(sub)) if sub.is_empty() => Err("sub is empty".into()),
         Some(Value::String(sub)) if sub.chars().count() > SUBJECT_LIMIT => {

@@ -6,11 +6,13 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use futures_util::future::BoxFuture;
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde_json::{Map, Value};
+use url::Url;
 
 use super::Source;
 use super::error::{Endpoint, Fault, ProviderError};
 use super::http::Http;
 use super::kept::Kept;
+use crate::clock::Timestamp;
 
 /// Most keys that are looked at; sets of real providers have under ten.
 const KEY_LIMIT: usize = 64;
@@ -75,6 +77,11 @@ impl Jwks {
                 .collect();
         }
         named.into_iter().take(TRIAL_LIMIT).collect()
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
     }
 
     /// Whether there is a key of this name, whatever it is good for.
@@ -151,21 +158,24 @@ pub(super) fn kept(source: Source, http: Http) -> Kept<Jwks> {
     let interrupted = http.error(Endpoint::Jwks, Fault::Unreachable("the request was cut short".into()));
     let fetch = move || -> BoxFuture<'static, Result<Jwks, ProviderError>> {
         let (source, http) = (source.clone(), http.clone());
-        Box::pin(async move { fetch(&source, &http).await })
+        Box::pin(async move {
+            let metadata = source.metadata().await?;
+            let missing = || http.error(Endpoint::Jwks, Fault::Misconfigured("no jwks_uri".into()));
+            fetch(metadata.jwks_uri.as_ref().ok_or_else(missing)?, &http)
+                .await
+                .map(|(keys, _)| keys)
+        })
     };
     Kept::new(interrupted, Box::new(fetch))
 }
 
-async fn fetch(source: &Source, http: &Http) -> Result<Jwks, ProviderError> {
+/// The keys at `url`, and the server's clock where it says it.
+pub(super) async fn fetch(url: &Url, http: &Http) -> Result<(Jwks, Option<Timestamp>), ProviderError> {
     let error = |fault| http.error(Endpoint::Jwks, fault);
-    let metadata = source.metadata().await?;
-    let url = metadata
-        .jwks_uri
-        .as_ref()
-        .ok_or_else(|| error(Fault::Misconfigured("no jwks_uri".into())))?;
     let answer = http.get(Endpoint::Jwks, url, None).await?;
     if !answer.is_success() {
         return Err(error(answer.refusal(&[])));
     }
-    Jwks::parse(&answer.json().map_err(error)?).map_err(error)
+    let keys = Jwks::parse(&answer.json().map_err(error)?).map_err(error)?;
+    Ok((keys, answer.date))
 }

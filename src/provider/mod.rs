@@ -12,6 +12,8 @@
 //! | `signatures` | JWS verification on `ring`; with `jwks` the only user of `jsonwebtoken` |
 //! | `jwks` | the provider's keys |
 //! | `id_token` | OpenID Connect Core §3.1.3.7 |
+//! | `logout_token` | OpenID Connect Back-Channel Logout 1.0 §2.6 |
+//! | `probe` | for `sidegate check --live` |
 //! | `userinfo` | OpenID Connect Core §5.3 |
 
 mod answer;
@@ -21,7 +23,9 @@ mod http;
 mod id_token;
 mod jwks;
 mod kept;
+mod logout_token;
 mod metadata;
+mod probe;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -34,6 +38,7 @@ use std::time::Instant;
 pub use error::{Endpoint, Fault, Printable, ProviderError};
 pub use http::Observer;
 pub use metadata::{Kind, Metadata};
+pub use probe::Probe;
 pub use token::{Lifetime, TokenResponse, TokenTypeHint};
 
 use crate::config;

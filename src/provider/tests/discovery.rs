@@ -338,3 +338,29 @@ async fn a_visitor_who_leaves_does_not_cut_off_the_others() {
     go.send(true).unwrap();
     assert_eq!(*second.await.unwrap(), 7);
 }
+
+#[test]
+fn a_fetch_that_ended_with_its_runtime_is_begun_again() {
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let up = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&up);
+    let fetch = move || -> futures_util::future::BoxFuture<'static, Result<u8, ProviderError>> {
+        let up = is_up.load(Ordering::SeqCst);
+        Box::pin(async move { if up { Ok(7) } else { std::future::pending().await } })
+    };
+    let kept = Kept::new(failing(), Box::new(fetch));
+    let now = Instant::now();
+    let first = runtime();
+    let mut waiting = Box::pin(kept.current(now));
+    first.block_on(async { assert!(futures_util::poll!(waiting.as_mut()).is_pending()) });
+    drop(first);
+    up.store(true, Ordering::SeqCst);
+    let second = runtime();
+    assert_eq!(second.block_on(waiting).unwrap_err(), failing());
+    assert_eq!(*second.block_on(kept.current(now)).unwrap(), 7);
+}

@@ -3,6 +3,7 @@
 mod discovery;
 mod id_token;
 mod keys;
+mod logout;
 mod refusals;
 mod signatures;
 mod tokens;

@@ -236,3 +236,12 @@ async fn a_token_is_given_back_and_any_success_will_do() {
         .unwrap();
     assert_eq!(server.requests().len(), 0);
 }
+
+#[tokio::test]
+async fn tokens_do_not_print() {
+    let body = r#"{"access_token":"secret-1","refresh_token":"secret-2","id_token":"secret-3","expires_in":9}"#;
+    let server = Server::always(json(body)).await;
+    let granted = redeem(&server.provider(|_| {})).await.unwrap();
+    assert_eq!(granted.id_token.as_ref().unwrap().reveal(), "secret-3");
+    assert!(!format!("{granted:?}").contains("secret-"));
+}
