@@ -76,7 +76,7 @@ impl AccessLine<'_> {
     }
 }
 
-/// Writes one access line at level INFO. Costs about a microsecond and never waits; `[log] access = false` is the
+/// Writes one access line at level INFO. Costs a microsecond or two and never waits; `[log] access = false` is the
 /// caller's to honour.
 pub fn access(line: &AccessLine<'_>) {
     logs::write(Level::INFO, |format| line.write(format));
