@@ -9,7 +9,7 @@ use serde::Serialize;
 /// Nothing from elsewhere, nothing framed. `form-action` is left open: browsers hold it against the redirect that
 /// answers a form too, and a login's form ends at the client's redirect URI.
 const CSP: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; \
-                   frame-ancestors 'none'; base-uri 'none'";
+                   img-src data:; frame-ancestors 'none'; base-uri 'none'";
 
 /// Headers of every page. `same-origin` and not `no-referrer`: under the latter a form's `Origin` is `null`.
 pub(super) const HEADERS: [(HeaderName, &str); 4] = [

@@ -35,7 +35,7 @@ pub fn router(prefix: &str) -> Router {
 /// Answers requests on `listener` until `shutdown` is done.
 ///
 /// # Errors
-/// As [`axum::serve`].
+/// As [`axum::serve()`].
 pub async fn serve(
     listener: TcpListener,
     prefix: &str,

@@ -141,7 +141,7 @@ impl Bound {
     /// Answers requests until `shutdown` is done.
     ///
     /// # Errors
-    /// As [`axum::serve`].
+    /// As [`axum::serve()`].
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         axum::serve(self.listener, self.provider.router())
             .with_graceful_shutdown(shutdown)
