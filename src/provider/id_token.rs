@@ -123,7 +123,8 @@ impl Provider {
         listed
     }
 
-    pub(super) fn untrusted(&self, endpoint: Endpoint, what: String) -> ProviderError {
+    /// Something that `endpoint` sent and that verification refuses; `what` holds no value of it.
+    pub fn untrusted(&self, endpoint: Endpoint, what: String) -> ProviderError {
         self.http.error(endpoint, Fault::Untrusted(what))
     }
 }
