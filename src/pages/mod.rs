@@ -14,7 +14,7 @@ mod model;
 mod render;
 
 pub use assets::{Asset, asset};
-pub use model::{Action, ConfirmSignOutPage, ErrorPage, Field, SignInPage, SignedOutPage};
+pub use model::{Action, ConfirmSignOutPage, ErrorPage, Field, OnwardPage, SignInPage, SignedOutPage};
 pub use render::Pages;
 
 /// `Content-Security-Policy` (CSP Level 3) of every page but [`Pages::confirm_sign_out`]'s. No inline style or script,

@@ -52,6 +52,14 @@ pub struct SignInPage<'a> {
     pub choices: &'a [Action<'a>],
 }
 
+/// `onward.html`
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct OnwardPage<'a> {
+    /// Where it goes.
+    #[serde(serialize_with = "link")]
+    pub href: &'a str,
+}
+
 /// `signed_out.html`
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SignedOutPage<'a> {

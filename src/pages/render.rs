@@ -13,7 +13,7 @@ use minijinja::{AutoEscape, Environment, Output, State, UndefinedBehavior, Value
 use serde::Serialize;
 
 use super::assets;
-use super::model::{Action, ConfirmSignOutPage, ErrorPage, Field, SignInPage, SignedOutPage};
+use super::model::{Action, ConfirmSignOutPage, ErrorPage, Field, OnwardPage, SignInPage, SignedOutPage};
 use crate::config;
 
 const SIGN_IN: &str = "sign_in.html";
@@ -21,12 +21,15 @@ const ERROR: &str = "error.html";
 const SIGNED_OUT: &str = "signed_out.html";
 const CONFIRM_SIGN_OUT: &str = "confirm_sign_out.html";
 
-const BUILT_IN: [(&str, &str); 5] = [
+const ONWARD: &str = "onward.html";
+
+const BUILT_IN: [(&str, &str); 6] = [
     ("layout.html", include_str!("templates/layout.html")),
     (SIGN_IN, include_str!("templates/sign_in.html")),
     (ERROR, include_str!("templates/error.html")),
     (SIGNED_OUT, include_str!("templates/signed_out.html")),
     (CONFIRM_SIGN_OUT, include_str!("templates/confirm_sign_out.html")),
+    (ONWARD, include_str!("templates/onward.html")),
 ];
 
 /// What is shown where even our own template fails: a defect, but never an empty page.
@@ -102,6 +105,11 @@ impl Pages {
     /// Asks before a sign-out that another site began. Sent with [`super::CSP_CONFIRM_SIGN_OUT`].
     pub fn confirm_sign_out(&self, page: &ConfirmSignOutPage<'_>) -> String {
         self.render(CONFIRM_SIGN_OUT, page)
+    }
+
+    /// Goes on by itself, from a page of our own: with `SameSite=Strict` a redirect would not bring the session along.
+    pub fn onward(&self, page: &OnwardPage<'_>) -> String {
+        self.render(ONWARD, page)
     }
 
     fn render<T: Serialize>(&self, name: &str, page: &T) -> String {

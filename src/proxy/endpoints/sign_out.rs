@@ -1,0 +1,125 @@
+//! `sign_out` and `signed_out`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Method;
+use http::header::{COOKIE, HeaderValue};
+use pingora::proxy::Session as HttpSession;
+
+use super::{Call, first};
+use crate::flow::{Goodbye, revoke, sign_out_url};
+use crate::pages::{ConfirmSignOutPage, Field, SignedOutPage};
+use crate::policy::{self, Initiator, ReturnTo};
+use crate::proxy::cause::Cause;
+use crate::proxy::context::Context;
+use crate::proxy::decide::{Decision, sent};
+use crate::proxy::reply::Reply;
+use crate::proxy::site::Site;
+use crate::proxy::{FormError, read_form};
+use crate::seal::Jar;
+use crate::session::{Session, SessionChange};
+use crate::telemetry::{Event, SignOutKind};
+
+/// A provider whose metadata is not at hand is not waited for longer than this.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+impl Call<'_> {
+    /// `sign_out?rd=…`: ends the session here and goes on to the provider's own sign-out. What another site's page
+    /// sends is asked to be confirmed: an `<img>` signs nobody out.
+    pub(super) async fn sign_out(&self, http: &mut HttpSession, context: &mut Context) -> Result<Decision, Cause> {
+        let site = Arc::clone(&context.site);
+        let mut rd = self.parameter("rd");
+        if self.method == Method::POST {
+            let form = read_form(http).await.map_err(|error| match error {
+                FormError::TooLarge => Cause::BodyTooLarge,
+                FormError::Unreadable => Cause::BadFraming,
+            })?;
+            rd = rd.or_else(|| first(&form, "rd"));
+        }
+        let return_to = self.return_to(context, rd.as_deref());
+        let request = http.req_header();
+        let sender = policy::initiator(&sent(request, &self.facts.host), &site.config.server.public_url, &[]);
+        let jar = Jar::new(
+            &site.names,
+            request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes),
+        );
+        let loaded = site.store.load(&site.sealer, &jar, context.now);
+        if sender == Initiator::CrossSite && loaded.is_some() {
+            let fields: Vec<_> = return_to
+                .iter()
+                .map(|to| Field {
+                    name: "rd",
+                    value: to.as_str(),
+                })
+                .collect();
+            let page = ConfirmSignOutPage {
+                action: &site.endpoint("sign_out"),
+                fields: &fields,
+                stay_href: "/",
+            };
+            return Ok(Decision::Reply(Reply::page_onward(site.pages.confirm_sign_out(&page))));
+        }
+        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.change = SessionChange::Clear;
+        let onward = match loaded {
+            Some(loaded) => self.leave(context, &site, &loaded.session, return_to.as_ref()).await,
+            None => None,
+        };
+        Ok(Decision::Reply(match (onward, return_to) {
+            (Some(url), _) => Reply::redirect(&self.method, &url),
+            (None, Some(to)) => Reply::redirect(&self.method, to.as_str()),
+            (None, None) => Reply::redirect(&self.method, &site.endpoint("signed_out")),
+        }))
+    }
+
+    /// Ends the session at the provider; the way to its own sign-out, where it has one.
+    async fn leave(
+        &self,
+        context: &mut Context,
+        site: &Site,
+        session: &Session,
+        return_to: Option<&ReturnTo>,
+    ) -> Option<String> {
+        context.user.clone_from(&session.identity.user);
+        let (party, provider) = site.provider(&session.provider)?;
+        revoke(provider, session).await;
+        self.gateway.metrics.sign_out(SignOutKind::Local);
+        let event = Event::sign_out(SignOutKind::Local).provider(&session.provider);
+        event
+            .user(session.identity.user.as_deref().unwrap_or_default())
+            .request_id(&context.request_id)
+            .write();
+        let metadata = tokio::time::timeout(PATIENCE, provider.metadata()).await.ok()?.ok()?;
+        let client_id = &provider.config().client_id;
+        let sealer = (&site.sealer, party);
+        let url = sign_out_url(
+            &metadata,
+            client_id,
+            session,
+            &site.signed_out_uri,
+            return_to,
+            sealer,
+            context.now,
+        );
+        url.ok().flatten().map(String::from)
+    }
+
+    /// `GET signed_out?state=…`: where the provider sends the browser back.
+    pub(super) fn signed_out(&self, context: &Context) -> Result<Decision, Cause> {
+        let site = &context.site;
+        let goodbye = self
+            .parameter("state")
+            .and_then(|state| Goodbye::open(&site.sealer, &state, context.now).ok())
+            .and_then(|goodbye| self.return_to(context, goodbye.return_to.as_deref()));
+        Ok(Decision::Reply(match goodbye {
+            Some(to) => Reply::redirect(&self.method, to.as_str()),
+            None => {
+                let page = SignedOutPage {
+                    sign_in_href: &site.endpoint("start"),
+                };
+                Reply::page(200, site.pages.signed_out(&page))
+            }
+        }))
+    }
+}

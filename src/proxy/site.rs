@@ -1,0 +1,125 @@
+//! A configuration, ready to serve: everything that a request needs and that does not change while it runs.
+
+use std::sync::Arc;
+
+use crate::config::{Authorization, Config, SameSite};
+use crate::pages::Pages;
+use crate::policy::{Hosts, Router};
+use crate::provider::Provider;
+use crate::seal::{CookieNames, Party, Sealer};
+use crate::session::{CookieStore, Lifetimes};
+use crate::telemetry::{Metrics, RouteMetrics};
+use crate::upstream::Upstreams;
+
+use super::outgoing::Stripped;
+
+/// A configuration, ready to serve.
+pub struct Site {
+    pub(super) config: Config,
+    pub(super) router: Router,
+    pub(super) hosts: Hosts,
+    pub(super) sealer: Sealer,
+    pub(super) names: CookieNames,
+    pub(super) store: CookieStore,
+    pub(super) lifetimes: Lifetimes,
+    pub(super) providers: Vec<Arc<Provider>>,
+    pub(super) upstreams: Upstreams,
+    pub(super) pages: Pages,
+    /// RFC 6749 §3.1.2: one for all providers.
+    pub(super) redirect_uri: String,
+    pub(super) signed_out_uri: String,
+    /// By route: which headers of the client's are taken out.
+    pub(super) stripped: Vec<Stripped>,
+    pub(super) route_metrics: Vec<RouteMetrics>,
+    pub(super) gateway_metrics: RouteMetrics,
+    pub(super) nowhere_metrics: RouteMetrics,
+    /// Whether some route sends the id_token upstream.
+    pub(super) id_token_upstream: bool,
+}
+
+impl Site {
+    /// Builds everything that a configuration names.
+    ///
+    /// # Errors
+    /// In the operator's words.
+    pub fn new(config: Config, metrics: &Arc<Metrics>) -> Result<Self, String> {
+        let providers = config
+            .providers
+            .iter()
+            .map(|provider| {
+                let (name, metrics) = (provider.name.clone(), Arc::clone(metrics));
+                let observe = move |endpoint, took| metrics.provider_request(&name, endpoint, took);
+                Provider::new(provider.clone(), Arc::new(observe)).map(Arc::new)
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let names = CookieNames::new(&config);
+        let lifetimes = Lifetimes::new(&config.session);
+        let public = &config.server.public_url;
+        let endpoint = |name: &str| format!("{}{}/{name}", public.origin, config.server.prefix);
+        let provider_names = config.providers.iter().map(|provider| provider.name.clone()).collect();
+        Ok(Self {
+            router: Router::new(&config.routes),
+            hosts: Hosts::new(&config),
+            sealer: Sealer::new(&config.session.keys, &parties(&config), &public.origin),
+            store: CookieStore::new(names.clone(), lifetimes, provider_names),
+            names,
+            lifetimes,
+            providers,
+            upstreams: Upstreams::new(&config.upstreams, Arc::clone(metrics))?,
+            pages: Pages::new(&config.pages, &config.server.prefix)?,
+            redirect_uri: endpoint("callback"),
+            signed_out_uri: endpoint("signed_out"),
+            stripped: config
+                .routes
+                .iter()
+                .map(|route| Stripped::new(&config, route))
+                .collect(),
+            route_metrics: config.routes.iter().map(|route| metrics.route(&route.path)).collect(),
+            gateway_metrics: metrics.route("gateway"),
+            nowhere_metrics: metrics.route("none"),
+            id_token_upstream: config
+                .routes
+                .iter()
+                .any(|route| matches!(route.authorization, Authorization::IdToken)),
+            config,
+        })
+    }
+
+    /// The provider with this name, and its index, which is also its party's in the sealer.
+    pub(super) fn provider(&self, name: &str) -> Option<(usize, &Arc<Provider>)> {
+        self.providers
+            .iter()
+            .enumerate()
+            .find(|(_, provider)| provider.config().name == name)
+    }
+
+    /// Own endpoint under the prefix.
+    pub(super) fn endpoint(&self, name: &str) -> String {
+        format!("{}/{name}", self.config.server.prefix)
+    }
+
+    /// With `SameSite=Strict` the browser would not send the session with the redirect that ends a login.
+    pub(super) fn strict(&self) -> bool {
+        self.config.session.same_site == SameSite::Strict
+    }
+}
+
+fn parties(config: &Config) -> Vec<Party> {
+    config
+        .providers
+        .iter()
+        .map(|provider| {
+            let endpoint = || {
+                provider
+                    .token_endpoint
+                    .as_ref()
+                    .map(ToString::to_string)
+                    .unwrap_or_default()
+            };
+            Party {
+                issuer: provider.issuer.clone().unwrap_or_else(endpoint),
+                client_id: provider.client_id.clone(),
+            }
+        })
+        .collect()
+}
