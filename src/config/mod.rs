@@ -115,6 +115,39 @@ impl Config {
     }
 }
 
+/// Only where the admin listener is, for whoever asks a running gateway: the rest of the file may be broken by now.
+///
+/// # Errors
+/// Where the file or `admin.listen` cannot be read.
+pub fn admin_address(
+    file: Option<&Path>,
+    env: impl Iterator<Item = (String, String)>,
+) -> Result<Option<SocketAddr>, Problems> {
+    let mut table = Table::new();
+    if let Some(path) = file {
+        let text = std::fs::read_to_string(path)
+            .map_err(|error| Problems::one(path.display().to_string(), files::unreadable(path, &error)))?;
+        table = text.parse().map_err(|error| syntax(&text, &error))?;
+    }
+    let env: BTreeMap<String, String> = env.filter(|(name, _)| name.starts_with("SIDEGATE_ADMIN__")).collect();
+    let (overrides, _) = environment::overlay(&mut table, &env);
+    let source = Source::new(Path::new(""), env, overrides);
+    let admin = match table.remove("admin") {
+        Some(toml::Value::Table(admin)) => admin,
+        _ => Table::new(),
+    };
+    let only = Table::from_iter([("admin".to_owned(), toml::Value::Table(admin))]);
+    let mut root = Reader::root(&source, only);
+    let listen = server::admin_listen(&mut root.section("admin"));
+    drop(root);
+    let (problems, ..) = source.finish();
+    if problems.is_empty() {
+        Ok(listen)
+    } else {
+        Err(Problems(problems))
+    }
+}
+
 /// Reads section by section, in the order of the reference file.
 fn sections(source: &Source, table: Table) -> Config {
     let root = &mut Reader::root(source, table);

@@ -150,16 +150,21 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
 
 /// Reads `[admin]`: where it listens, if it does.
 pub(super) fn read_admin(r: &mut Reader<'_>, server: &Server) -> Option<SocketAddr> {
-    let default = SocketAddr::from(([127, 0, 0, 1], 4181));
-    let admin = r.or("listen", Some(default), |value| match value.as_str() {
-        Some("") => Ok(None),
-        _ => tcp(&string(value)?).map(Some),
-    });
+    let admin = admin_listen(r);
     let taken = |admin| server.listen.iter().any(|listen| collide(listen, &Listen::Tcp(admin)));
     if admin.is_some_and(taken) {
         r.problem("listen", "is an address of server.listen too; write another port");
     }
     admin
+}
+
+/// `[admin] listen` by itself.
+pub(super) fn admin_listen(r: &mut Reader<'_>) -> Option<SocketAddr> {
+    let default = SocketAddr::from(([127, 0, 0, 1], 4181));
+    r.or("listen", Some(default), |value| match value.as_str() {
+        Some("") => Ok(None),
+        _ => tcp(&string(value)?).map(Some),
+    })
 }
 
 fn listen(r: &mut Reader<'_>) -> Vec<Listen> {
