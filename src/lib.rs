@@ -12,19 +12,19 @@
 //! | [`clock`] | the one place that reads the wall clock; [`clock::Timestamp`] is passed on as an argument |
 //! | [`telemetry`] | logs and metrics; knows nothing of requests |
 //! | [`config`] | what the operator said: one TOML file and the environment become an immutable [`config::Config`], or the list of all problems |
+//! | [`policy`] | which route, what access, who is allowed, where a visitor may be sent; pure |
 //! | [`seal`] | a value in a browser that only we can make or read: keyring, envelope (the only use of `aes-gcm`), cookies, chunks |
 //! | [`provider`] | one authorization server: metadata, keys, client authentication, token requests, id_token, userinfo, revocation |
 //! | [`session`] | a signed-in browser: [`session::Session`], its standing (a pure function of now), its cookie |
 //! | [`flow`] | begin · complete · refresh · sign out; knows no browser request |
-//! | [`policy`] | which route, what access, who is allowed, where a visitor may be sent; pure |
 //! | [`upstream`] | the servers behind the gateway, balancing, TLS to them |
 //! | [`pages`] | what a person sees |
 //! | [`proxy`] | the request path on Pingora: one short method a phase |
 //! | [`server`] | a `Config` becomes listeners and services; used by `main` and by tests |
-//! | [`cli`] | one file a command |
 //! | `demo` | the embedded provider and sample app (cargo feature `demo`, never in a release image) |
+//! | [`cli`] | one file a command |
 //!
-//! Confined crates: `aes-gcm`, `hmac` and `sha2` keys in `seal`; Pingora in `proxy`, `upstream`, `server`; `toml` in
+//! Confined crates: `aes-gcm` and `hkdf` in `seal`; Pingora in `proxy`, `upstream`, `server`; `toml` in
 //! `config`; `reqwest` and `jsonwebtoken` in `provider`.
 //!
 //! # Life of a request

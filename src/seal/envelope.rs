@@ -172,6 +172,11 @@ impl Sealer {
         })
     }
 
+    /// Whether two parties are the same client registration.
+    pub fn same_party(&self, one: usize, other: usize) -> bool {
+        self.parties[one].1 == self.parties[other].1
+    }
+
     /// Everything that the value is bound to, each part with its length in front so that no two lists read alike.
     fn associated_data(&self, purpose: Purpose, name: &str, key_id: &[u8; 4], party: usize) -> Vec<u8> {
         let Party { issuer, client_id } = &self.parties[party].1;

@@ -2,5 +2,6 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod login;
 mod support;
 mod support_works;

@@ -10,6 +10,7 @@
 //! | [`wire`] | bytes on a socket, and responses read from it |
 //! | [`front`] | an HTTP server that can go down and come back on its port |
 //! | [`seen`] | what a server was asked, and waiting until it was |
+//! | [`gateway`] | the gateway between the two |
 //! | [`gate`] | something a server waits for until the test lets it go on |
 #![allow(dead_code, reason = "a vocabulary: not every test uses every word")]
 
@@ -18,6 +19,7 @@ pub mod browser;
 pub mod form;
 pub mod front;
 pub mod gate;
+pub mod gateway;
 pub mod idp;
 pub mod seen;
 pub mod upstream;

@@ -1,0 +1,156 @@
+//! A [`Config`] becomes listeners and services; used by `main` and by tests.
+//!
+//! | file | what it is |
+//! |---|---|
+//! | `mod` | [`start`] and [`Running`]: everything is bound before anything is served |
+//! | `listen` | addresses become listeners that stand |
+//! | `admin` | `/livez`, `/readyz`, `/metrics` |
+//! | `drain` | stopping without cutting anybody off |
+
+mod admin;
+mod drain;
+mod listen;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use pingora::apps::HttpServerOptions;
+use pingora::apps::http_app::HttpServer;
+use pingora::protocols::http::v2::server::default_h2_options;
+use pingora::proxy::ProxyServiceBuilder;
+use pingora::server::configuration::ServerConf;
+use pingora::services::Service as _;
+use pingora::services::listening::Service;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::proxy::{Gateway, Load, Site};
+use crate::telemetry::Metrics;
+
+/// Requests on one connection; then it is closed, so that memory kept for it is given back.
+const REQUESTS_A_CONNECTION: u32 = 10_000;
+/// Idle connections to upstreams that are kept, over all of them.
+const UPSTREAM_POOL: usize = 256;
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// An address is taken, or not ours to take.
+    #[error("{address}: cannot listen there: {cause}; free the address or name another")]
+    Bind {
+        /// As configured.
+        address: String,
+        /// The system's words.
+        cause: std::io::Error,
+    },
+    /// A file that the configuration names cannot be used.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// A gateway that serves.
+pub struct Running {
+    /// Where it listens, ports filled in; Unix sockets left out.
+    pub addresses: Vec<SocketAddr>,
+    /// Where the admin listener listens.
+    pub admin: Option<SocketAddr>,
+    ready: Arc<AtomicBool>,
+    load: Load,
+    /// The gateway's listeners stop first, the admin's last.
+    stop: watch::Sender<bool>,
+    stop_admin: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    delay: Duration,
+    timeout: Duration,
+}
+
+/// Starts a gateway on the current Tokio runtime. Every listener stands when this returns.
+///
+/// # Errors
+/// See [`StartError`].
+pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
+    // Once for the process: Pingora's TLS uses it too.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    check_roots()?;
+    let metrics = Arc::new(Metrics::new());
+    let listeners = listen::bind_all(&config.server)?;
+    let admin_listener = config.admin.map(listen::bind_tcp).transpose()?;
+    let (delay, timeout) = (config.server.shutdown_delay, config.server.shutdown_timeout);
+    let tls = config.server.tls.as_ref().map(listen::certificate).transpose()?;
+    let site = Site::new(config, &metrics).map_err(StartError::Unusable)?;
+    let gateway = Gateway::new(site, clock, Arc::clone(&metrics));
+    let load = gateway.load();
+
+    let mut service = proxy_service(gateway);
+    let addresses = listeners.addresses();
+    let fds = listeners.add_to(&mut service, tls.as_ref())?;
+    let (stop, stopped) = watch::channel(false);
+    let mut tasks = vec![serve(service, fds, stopped)];
+
+    let ready = Arc::new(AtomicBool::new(true));
+    let (stop_admin, admin_stopped) = watch::channel(false);
+    let mut admin = None;
+    if let Some(listener) = admin_listener {
+        admin = Some(listener.address);
+        let app = HttpServer::new_app(admin::Admin::new(metrics, Arc::clone(&ready)));
+        let mut service = Service::new("admin".to_owned(), app);
+        let fds = listen::Listeners::one(listener).add_to(&mut service, None)?;
+        tasks.push(serve(service, fds, admin_stopped));
+    }
+    Ok(Running {
+        addresses,
+        admin,
+        ready,
+        load,
+        stop,
+        stop_admin,
+        tasks,
+        delay,
+        timeout,
+    })
+}
+
+fn proxy_service(gateway: Gateway) -> Service<pingora::proxy::HttpProxy<Gateway>> {
+    let conf = ServerConf {
+        max_retries: 3,
+        upstream_keepalive_pool_size: UPSTREAM_POOL,
+        ..ServerConf::default()
+    };
+    let mut options = HttpServerOptions::default();
+    options.keepalive_request_limit = Some(REQUESTS_A_CONNECTION);
+    options.h2_idle_timeout = Some(gateway.idle_timeout());
+    let mut service = ProxyServiceBuilder::new(&Arc::new(conf), gateway)
+        .name("gateway")
+        .server_options(options)
+        .build();
+    if let Some(proxy) = service.app_logic_mut() {
+        proxy.h2_options = Some(default_h2_options());
+    }
+    service
+}
+
+fn serve<A>(mut service: Service<A>, fds: pingora::server::Fds, stopped: watch::Receiver<bool>) -> JoinHandle<()>
+where
+    A: pingora::apps::ServerApp + Send + Sync + 'static,
+{
+    tokio::spawn(async move { service.start_service(Some(Arc::new(Mutex::new(fds))), stopped, 1).await })
+}
+
+/// Pingora reads the system's CA certificates when it starts and panics where a file that `SSL_CERT_FILE` names is not
+/// there.
+fn check_roots() -> Result<(), StartError> {
+    let found = rustls_native_certs::load_native_certs();
+    match found.errors.first() {
+        Some(error) if found.certs.is_empty() && std::env::var_os("SSL_CERT_FILE").is_some() => {
+            Err(StartError::Unusable(format!(
+                "the system's CA certificates cannot be read: {error}; let SSL_CERT_FILE name a PEM file or unset it"
+            )))
+        }
+        _ => Ok(()),
+    }
+}
