@@ -61,7 +61,7 @@ pub async fn complete(
         .redeem(&granted.code, pending.verifier.as_ref(), redirect_uri)
         .await?;
     let (claims, from_userinfo) = claims(provider, &metadata, &answer, pending.nonce.reveal(), now).await?;
-    let identity = identity(&claims, provider.config())?;
+    let identity = identity(&claims, &provider.config().claims)?;
     let mut tokens = Tokens::new(answer, now).map_err(LoginError::Random)?;
     tokens.from_userinfo = from_userinfo;
     if !keep_id_token || metadata.kind != Kind::OpenIdConnect {

@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use crate::config;
 use crate::provider::Claims;
 use crate::session::Identity;
+
+/// [`crate::config::Provider::claims`]: name in the configuration, path in the claims.
+type Mapping = [(String, Vec<String>)];
 
 /// Longest value that is put into a header, bytes.
 const LONGEST: usize = 8 * 1024;
@@ -18,14 +20,14 @@ pub struct UnusableUser;
 ///
 /// # Errors
 /// [`UnusableUser`] where that value is the user name.
-pub(super) fn identity(claims: &Claims, provider: &config::Provider) -> Result<Identity, UnusableUser> {
+pub(super) fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, UnusableUser> {
     let mut found = Identity {
         subject: text(claims.get("sub")),
         sid: text(claims.get("sid")),
         email_verified: claims.get("email_verified").is_some_and(is_true),
         ..Identity::default()
     };
-    for (name, path) in &provider.claims {
+    for (name, path) in mapping {
         let value = at(claims, path);
         match name.as_str() {
             "user" => {
@@ -99,12 +101,11 @@ mod tests {
         let Value::Object(claims) = claims else {
             panic!("not an object")
         };
-        let mut provider = config::Provider::example();
-        provider.claims = mapping
+        let mapping: Vec<_> = mapping
             .iter()
             .map(|(name, path)| ((*name).to_owned(), path.split('.').map(str::to_owned).collect()))
             .collect();
-        identity(&claims, &provider)
+        identity(&claims, &mapping)
     }
 
     const USUAL: [(&str, &str); 4] = [

@@ -86,7 +86,7 @@ async fn renewed_identity(
     if claims.is_empty() {
         return Ok(session.identity.clone());
     }
-    let mut renewed = identity(&claims, provider.config()).unwrap_or_else(|_| session.identity.clone());
+    let mut renewed = identity(&claims, &provider.config().claims).unwrap_or_else(|_| session.identity.clone());
     keep_absent(&mut renewed, &session.identity);
     Ok(renewed)
 }

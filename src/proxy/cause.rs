@@ -90,6 +90,7 @@ const SOON: &str = "Try again in a moment.";
 
 impl Cause {
     /// The table.
+    #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn words(&self) -> Words {
         use Cause::*;
         match self {
@@ -163,6 +164,7 @@ impl Cause {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn request_words(&self) -> Words {
         use Cause::*;
         let bad = |code, explanation, next| words(400, code, [CANNOT, explanation, next]);
@@ -234,6 +236,7 @@ impl Cause {
         }
     }
 
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn login_words(&self) -> Words {
         use Cause::*;
         let bad = |code, explanation| words(400, code, [LOGIN_FAILED, explanation, AGAIN]);

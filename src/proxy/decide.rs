@@ -166,7 +166,8 @@ fn check_initiator(
     host: &str,
     upgrade: bool,
 ) -> Result<(), Cause> {
-    if !upgrade && !(route.csrf && policy::is_unsafe(&request.method)) {
+    let guarded = upgrade || (route.csrf && policy::is_unsafe(&request.method));
+    if !guarded {
         return Ok(());
     }
     match policy::initiator(
