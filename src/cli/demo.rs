@@ -54,7 +54,7 @@ async fn demo(port: u16) -> Result<(), String> {
     tokio::spawn(provider.serve(std::future::pending()));
     tokio::spawn(sample::serve(sample, "/oauth2", std::future::pending()));
     super::complain(&welcome(&origin, &issuer, app, port));
-    super::run::until_signal(config)
+    super::run::until_signal(config, None)
         .await
         .map_err(|error| error.to_string())
 }

@@ -7,6 +7,7 @@ mod demo;
 mod healthcheck;
 mod keygen;
 mod run;
+mod watch;
 
 use std::io::Write;
 use std::path::PathBuf;

@@ -69,6 +69,19 @@ pub struct Provider {
     pub insecure_allow_unverified_email: bool,
 }
 
+impl Provider {
+    /// Whether both say the same, secrets included.
+    pub fn same_as(&self, other: &Self) -> bool {
+        let secret = match (&self.client_secret, &other.client_secret) {
+            (Some(one), Some(other)) => one.same_as(other),
+            (None, None) => true,
+            _ => false,
+        };
+        // Secrets print as `[secret]`, everything else as it is.
+        secret && format!("{self:?}") == format!("{other:?}")
+    }
+}
+
 /// `client_auth`
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientAuth {

@@ -64,7 +64,6 @@ impl Renewal {
 pub struct Refresher {
     known: Arc<Mutex<Known>>,
     running: Arc<AtomicUsize>,
-    grace: Duration,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
@@ -93,12 +92,11 @@ enum Entry {
 }
 
 impl Refresher {
-    /// `grace`: how long late requests with the old cookie get the same result.
-    pub fn new(grace: Duration, clock: Clock, metrics: Arc<Metrics>) -> Self {
+    /// Remembers nothing yet.
+    pub fn new(clock: Clock, metrics: Arc<Metrics>) -> Self {
         Self {
             known: Arc::default(),
             running: Arc::default(),
-            grace,
             clock,
             metrics,
         }
@@ -110,7 +108,9 @@ impl Refresher {
     }
 
     /// Refreshes `session`, or joins the refresh that is under way, or takes the result of the one that is done.
-    pub fn refresh(&self, provider: &Arc<Provider>, session: &Session, now: Timestamp) -> Renewal {
+    ///
+    /// `grace`: how long late requests with the old cookie get the same result.
+    pub fn refresh(&self, provider: &Arc<Provider>, session: &Session, grace: Duration, now: Timestamp) -> Renewal {
         let Some(key) = key(session) else {
             return Renewal::done(Outcome::Refused);
         };
@@ -125,7 +125,7 @@ impl Refresher {
             Some(Entry::Renewed {
                 session: renewed,
                 first_taken_at,
-            }) => match replay(renewed, session, first_taken_at, self.grace, now) {
+            }) => match replay(renewed, session, first_taken_at, grace, now) {
                 Replay::Same(same) => Some((Outcome::Renewed(same), RefreshOutcome::Replayed)),
                 Replay::Spent => Some((Outcome::Refused, RefreshOutcome::Refused)),
                 Replay::Again => None,

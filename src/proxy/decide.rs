@@ -221,7 +221,9 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
             let Some((_, provider)) = site.provider(&session.provider) else {
                 return Visitor::Stranger;
             };
-            let renewal = gateway.refresher.refresh(provider, &session, context.now);
+            let renewal = gateway
+                .refresher
+                .refresh(provider, &session, site.config.session.refresh_grace, context.now);
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
                 Some(Outcome::Refused) => ended(context),
@@ -243,7 +245,7 @@ pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &S
     };
     match gateway
         .refresher
-        .refresh(provider, session, context.now)
+        .refresh(provider, session, site.config.session.refresh_grace, context.now)
         .outcome()
         .await
     {

@@ -27,6 +27,7 @@ pub(super) async fn answer(
         };
     };
     let status = cause.words().status;
+    tell(error, context, status);
     if http.response_written().is_none() {
         let site = Arc::clone(&context.site);
         let lines = cookies::apply(&site, &gateway.metrics, &mut context.cookies, context.now);
@@ -42,6 +43,18 @@ pub(super) async fn answer(
         error_code: status,
         can_reuse_downstream: false,
     }
+}
+
+/// One line for the operator: what failed, and which server it was.
+fn tell(error: &Error, context: &Context, status: u16) {
+    // The end of a tunnel or stream is how they end.
+    if context.upgraded {
+        return;
+    }
+    let choice = context.forward.as_ref().and_then(|forward| forward.choice);
+    let server = choice.map_or("", |choice| context.site.upstreams.authority(choice));
+    tracing::warn!(request_id = %context.request_id, status, server, attempts = context.attempts,
+        cause = %error.etype().as_str(), fault = error.esource().as_str(), "a request could not be forwarded");
 }
 
 /// Who is at fault; `None` where the client is gone and nobody reads an answer.

@@ -38,7 +38,7 @@ use bytes::Bytes;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
-use pingora::proxy::{FailToProxy, ProxyHttp, Session as HttpSession};
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as HttpSession};
 
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
@@ -59,7 +59,7 @@ const FORM_TIME: Duration = Duration::from_secs(10);
 
 /// The gateway: one for the process; the [`Site`] in it may be exchanged while it runs.
 pub struct Gateway {
-    site: ArcSwap<Site>,
+    site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
     spent: SpentLogins,
     metrics: Arc<Metrics>,
@@ -70,9 +70,9 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that serves this site.
     pub fn new(site: Site, clock: Clock, metrics: Arc<Metrics>) -> Self {
-        let refresher = Refresher::new(site.config.session.refresh_grace, clock.clone(), Arc::clone(&metrics));
+        let refresher = Refresher::new(clock.clone(), Arc::clone(&metrics));
         Self {
-            site: ArcSwap::from_pointee(site),
+            site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
             spent: SpentLogins::default(),
             metrics,
@@ -87,6 +87,11 @@ impl Gateway {
             requests: Arc::clone(&self.in_flight),
             refreshes: self.refresher.running(),
         }
+    }
+
+    /// The site that requests begin with from now on; for a reload.
+    pub fn site(&self) -> Arc<ArcSwap<Site>> {
+        Arc::clone(&self.site)
     }
 
     /// How long an idle connection is kept.
@@ -195,13 +200,12 @@ impl ProxyHttp for Gateway {
     fn fail_to_connect(
         &self,
         _: &mut HttpSession,
-        peer: &HttpPeer,
+        _: &HttpPeer,
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
         if let Some(choice) = context.forward.as_ref().and_then(|forward| forward.choice) {
             context.site.upstreams.reached(choice, false);
-            tracing::warn!(request_id = %context.request_id, server = %peer, cause = %error.etype().as_str(), "an upstream refused a connection");
             // Nothing was sent yet: another server, or another address, may be tried with any method.
             error.set_retry(context.attempts < failure::MOST_ATTEMPTS);
         }
@@ -277,9 +281,13 @@ impl ProxyHttp for Gateway {
         failure::answer(self, http, error, context).await
     }
 
-    fn suppress_error_log(&self, _: &HttpSession, context: &Context, error: &Error) -> bool {
-        // The end of a stream, or a client that went away, is nobody's fault.
-        context.upgraded || failure::client_left(error)
+    /// One line a failure, with the request id and ours alone: see [`failure::answer`].
+    fn suppress_error_log(&self, _: &HttpSession, _: &Context, _: &Error) -> bool {
+        true
+    }
+
+    fn suppress_proxy_warn_log(&self, _: &HttpSession, _: &Context, _: &Error, _: ProxyWarnLogContext) -> bool {
+        true
     }
 
     /// Pingora's own lines name a request by this: never path or query, which may hold a code.

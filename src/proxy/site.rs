@@ -38,15 +38,20 @@ pub struct Site {
 }
 
 impl Site {
-    /// Builds everything that a configuration names.
+    /// Builds everything that a configuration names. A provider that is configured as it was `before` stays, with what is
+    /// known of it.
     ///
     /// # Errors
     /// In the operator's words.
-    pub fn new(config: Config, metrics: &Arc<Metrics>) -> Result<Self, String> {
+    pub fn new(config: Config, before: Option<&Self>, metrics: &Arc<Metrics>) -> Result<Self, String> {
         let providers = config
             .providers
             .iter()
             .map(|provider| {
+                let kept = before.into_iter().flat_map(|site| &site.providers);
+                if let Some(kept) = kept.into_iter().find(|kept| kept.config().same_as(provider)) {
+                    return Ok(Arc::clone(kept));
+                }
                 let (name, metrics) = (provider.name.clone(), Arc::clone(metrics));
                 let observe = move |endpoint, took| metrics.provider_request(&name, endpoint, took);
                 Provider::new(provider.clone(), Arc::new(observe)).map(Arc::new)
@@ -83,6 +88,16 @@ impl Site {
                 .any(|route| matches!(route.authorization, Authorization::IdToken)),
             config,
         })
+    }
+
+    /// The configuration that it was made of.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Forgets the metrics of upstream servers that are gone now.
+    pub fn forget_upstreams_of(&self, before: &Self, metrics: &Metrics) {
+        self.upstreams.forget_those_of(&before.upstreams, metrics);
     }
 
     /// The provider with this name, and its index, which is also its party's in the sealer.

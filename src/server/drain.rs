@@ -13,9 +13,10 @@ impl Running {
     /// `shutdown_timeout`. Returns how many were cut off.
     pub async fn drain(self) -> usize {
         self.ready.store(false, Ordering::Release);
-        tokio::time::sleep(self.delay).await;
+        let (delay, timeout) = self.reloader.shutdown();
+        tokio::time::sleep(delay).await;
         self.stop.send_replace(true);
-        let deadline = tokio::time::Instant::now() + self.timeout;
+        let deadline = tokio::time::Instant::now() + timeout;
         while self.load.busy() > 0 && tokio::time::Instant::now() < deadline {
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -8,6 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use pingora::listeners::TlsAccept;
 use pingora::listeners::tls::TlsSettings;
 use pingora::server::Fds;
@@ -115,11 +116,11 @@ impl Listeners {
 
 /// The certificate that every TLS listener shows (TLS 1.2 and 1.3).
 #[derive(Debug)]
-pub(super) struct Certificate(Arc<CertifiedKey>);
+pub(super) struct Certificate(ArcSwap<CertifiedKey>);
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        Some(self.0.load_full())
     }
 }
 
@@ -128,8 +129,20 @@ struct NoCallbacks;
 
 impl TlsAccept for NoCallbacks {}
 
+impl Certificate {
+    /// Shows what is read now from the next handshake on.
+    pub(super) fn replace(&self, certified: CertifiedKey) {
+        self.0.store(Arc::new(certified));
+    }
+}
+
 /// Reads certificate and key.
 pub(super) fn certificate(config: &Tls) -> Result<Arc<Certificate>, StartError> {
+    read_certificate(config).map(|certified| Arc::new(Certificate(ArcSwap::from_pointee(certified))))
+}
+
+/// The same for a reload.
+pub(super) fn read_certificate(config: &Tls) -> Result<CertifiedKey, StartError> {
     let unusable = |path: &Path, cause: String| StartError::Unusable(format!("{}: {cause}", path.display()));
     let chain = CertificateDer::pem_file_iter(&config.certificate)
         .and_then(Iterator::collect::<Result<Vec<_>, _>>)
@@ -137,7 +150,7 @@ pub(super) fn certificate(config: &Tls) -> Result<Arc<Certificate>, StartError> 
     let key = PrivateKeyDer::from_pem_file(&config.key).map_err(|cause| unusable(&config.key, cause.to_string()))?;
     let certified = CertifiedKey::from_der(chain, key, &rustls::crypto::ring::default_provider())
         .map_err(|cause| unusable(&config.certificate, cause.to_string()))?;
-    Ok(Arc::new(Certificate(Arc::new(certified))))
+    Ok(certified)
 }
 
 /// HTTP/2 and HTTP/1.1 by ALPN (RFC 7301).

@@ -5,16 +5,17 @@
 //! | `mod` | [`start`] and [`Running`]: everything is bound before anything is served |
 //! | `listen` | addresses become listeners that stand |
 //! | `admin` | `/livez`, `/readyz`, `/metrics` |
+//! | `reload` | [`Reloader`]: a new configuration while it serves, whole or not at all |
 //! | `drain` | stopping without cutting anybody off |
 
 mod admin;
 mod drain;
 mod listen;
+mod reload;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
 use parking_lot::Mutex;
 use pingora::apps::HttpServerOptions;
@@ -31,6 +32,9 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::proxy::{Gateway, Load, Site};
 use crate::telemetry::Metrics;
+
+use reload::Fixed;
+pub use reload::Reloader;
 
 /// Requests on one connection; then it is closed, so that memory kept for it is given back.
 const REQUESTS_A_CONNECTION: u32 = 10_000;
@@ -59,14 +63,14 @@ pub struct Running {
     pub addresses: Vec<SocketAddr>,
     /// Where the admin listener listens.
     pub admin: Option<SocketAddr>,
+    /// Takes a new configuration while this serves.
+    pub reloader: Reloader,
     ready: Arc<AtomicBool>,
     load: Load,
     /// The gateway's listeners stop first, the admin's last.
     stop: watch::Sender<bool>,
     stop_admin: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
-    delay: Duration,
-    timeout: Duration,
 }
 
 /// Starts a gateway on the current Tokio runtime. Every listener stands when this returns.
@@ -80,11 +84,12 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let metrics = Arc::new(Metrics::new());
     let listeners = listen::bind_all(&config.server)?;
     let admin_listener = config.admin.map(listen::bind_tcp).transpose()?;
-    let (delay, timeout) = (config.server.shutdown_delay, config.server.shutdown_timeout);
     let tls = config.server.tls.as_ref().map(listen::certificate).transpose()?;
-    let site = Site::new(config, &metrics).map_err(StartError::Unusable)?;
+    let fixed = Fixed::of(&config);
+    let site = Site::new(config, None, &metrics).map_err(StartError::Unusable)?;
     let gateway = Gateway::new(site, clock, Arc::clone(&metrics));
     let load = gateway.load();
+    let reloader = Reloader::new(gateway.site(), fixed, tls.clone(), Arc::clone(&metrics));
 
     let mut service = proxy_service(gateway);
     let addresses = listeners.addresses();
@@ -105,13 +110,12 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     Ok(Running {
         addresses,
         admin,
+        reloader,
         ready,
         load,
         stop,
         stop_admin,
         tasks,
-        delay,
-        timeout,
     })
 }
 

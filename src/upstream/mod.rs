@@ -111,6 +111,23 @@ impl Upstreams {
         }
     }
 
+    /// Takes servers out of the metrics that were in an older configuration and are not in this one.
+    pub fn forget_those_of(&self, before: &Self, metrics: &Metrics) {
+        let known: Vec<_> = self.labels().collect();
+        for gone in before.labels().filter(|label| !known.contains(label)) {
+            metrics.upstream_gone(gone.0, gone.1);
+        }
+    }
+
+    fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all.iter().flat_map(|upstream| {
+            upstream
+                .servers
+                .iter()
+                .map(|server| (upstream.config.name.as_str(), server.label.as_str()))
+        })
+    }
+
     /// How many servers an upstream has: that many connections are worth a try.
     pub fn servers(&self, upstream: usize) -> usize {
         self.all[upstream].servers.len()
