@@ -170,7 +170,9 @@ impl Refresher {
                 settled: false,
             };
             let outcome = renew(&provider, &session, clock.now()).await;
-            let (entry, counted) = settle(&outcome, attempts, clock.now());
+            // Whoever waits beside the table takes the result to a browser: the grace counts from now.
+            let waited_for = sender.receiver_count() > 1;
+            let (entry, counted) = settle(&outcome, attempts, waited_for, clock.now());
             metrics.refresh(&session.provider, counted);
             let user = session.identity.user.as_deref().unwrap_or_default();
             Event::refresh(counted).provider(&session.provider).user(user).write();
@@ -182,12 +184,12 @@ impl Refresher {
 }
 
 /// What is remembered of a finished refresh.
-fn settle(outcome: &Outcome, attempts: u32, now: Timestamp) -> (Entry, RefreshOutcome) {
+fn settle(outcome: &Outcome, attempts: u32, waited_for: bool, now: Timestamp) -> (Entry, RefreshOutcome) {
     match outcome {
         Outcome::Renewed(session) => (
             Entry::Renewed {
                 session: session.clone(),
-                first_taken_at: None,
+                first_taken_at: waited_for.then_some(now),
             },
             RefreshOutcome::Refreshed,
         ),

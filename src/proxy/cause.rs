@@ -89,6 +89,15 @@ const AGAIN: &str = "Try to sign in again.";
 const SOON: &str = "Try again in a moment.";
 
 impl Cause {
+    /// The outcome of a denial event, where this is one that is not logged with its particulars already.
+    pub(super) fn denial(&self) -> Option<&'static str> {
+        match self {
+            Self::CrossSite | Self::NotSameOrigin => Some("cross_site"),
+            Self::RouteDenies => Some("route"),
+            _ => None,
+        }
+    }
+
     /// The table.
     #[expect(clippy::too_many_lines, reason = "a table")]
     pub(super) fn words(&self) -> Words {

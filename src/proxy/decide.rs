@@ -271,7 +271,7 @@ fn signed_in(context: &mut Context, mut session: Session, write_back: bool, auth
 }
 
 /// Whether the route takes sessions of this provider.
-fn usable(session: &Session, route: &Route, site: &Site) -> bool {
+pub(super) fn usable(session: &Session, route: &Route, site: &Site) -> bool {
     site.provider(&session.provider)
         .is_some_and(|(index, _)| route.providers.contains(&index))
 }

@@ -11,7 +11,7 @@ use crate::config::{Access, Authorization, Route};
 use crate::policy::{Found, HostStanding, Target};
 use crate::proxy::cause::Cause;
 use crate::proxy::context::Context;
-use crate::proxy::decide::{Decision, Visitor, judge, visitor};
+use crate::proxy::decide::{Decision, Visitor, judge, usable, visitor};
 use crate::proxy::head::header;
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
@@ -43,6 +43,7 @@ impl Call<'_> {
             Access::Login | Access::Optional => {}
         }
         match visitor(self.gateway, context, &site, request).await {
+            Visitor::SignedIn(session) if !usable(&session, route, &site) => Err(Cause::Unauthenticated),
             Visitor::SignedIn(session) => {
                 judge(&site, route, &session, context)?;
                 self.allowed_groups(&session)?;
