@@ -9,6 +9,8 @@ use crate::support::gateway::{CLIENT_ID, Gateway};
 use crate::support::idp::Endpoint;
 use crate::support::wire::Response;
 
+type Change = fn(&mut Value);
+
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
 
 /// Signs Alice in; `sid` is in her id_token.
@@ -71,7 +73,7 @@ async fn a_subject_alone_ends_all_its_sessions_and_a_new_login_works() {
 async fn what_is_no_logout_token_is_400_and_ends_nothing() {
     let gateway = Gateway::start().await;
     let browser = sign_in(&gateway, "s1").await;
-    let wrong: [(&str, fn(&mut Value)); 9] = [
+    let wrong: [(&str, Change); 9] = [
         ("§2.4 iss", |c| c["iss"] = json!("https://other.example")),
         ("§2.4 aud", |c| c["aud"] = json!("other")),
         ("§2.4 exp", |c| c["exp"] = json!(1)),
