@@ -4,5 +4,6 @@
 
 mod login;
 mod logout;
+mod model;
 mod support;
 mod support_works;
