@@ -57,7 +57,7 @@ pub(super) fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, U
 }
 
 /// The value under a path; a claim whose own name has dots in it (`https://example.com/roles`) goes first.
-fn at<'a>(claims: &'a Claims, path: &[String]) -> Option<&'a Value> {
+pub(super) fn at<'a>(claims: &'a Claims, path: &[String]) -> Option<&'a Value> {
     if let Some(whole) = claims.get(&path.join(".")) {
         return Some(whole);
     }

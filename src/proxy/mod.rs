@@ -48,7 +48,8 @@ pub use self::site::Site;
 use crate::clock::Clock;
 use crate::flow::{Refresher, SpentLogins};
 use crate::policy::{ReturnTo, Target};
-use crate::telemetry::{self, AccessLine, Auth, Metrics};
+use crate::session::Revocations;
+use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
 const STREAM_IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -62,6 +63,7 @@ pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
     spent: SpentLogins,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
@@ -75,6 +77,7 @@ impl Gateway {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
             spent: SpentLogins::default(),
+            revocations: Revocations::default(),
             metrics,
             clock,
             in_flight: Arc::default(),
@@ -170,6 +173,9 @@ impl ProxyHttp for Gateway {
                 reply.send(http, &site, cookies).await?;
             }
             Decision::Refuse(cause) => {
+                if let Some(outcome) = cause.denial() {
+                    Event::denial(outcome).request_id(&context.request_id).write();
+                }
                 let site = Arc::clone(&context.site);
                 let cookies = cookies::apply(&site, &self.metrics, &mut context.cookies, context.now);
                 reply::refuse(http, context, &cause, cookies).await?;
@@ -356,6 +362,10 @@ enum FormError {
 /// Reads a small form for one of our own endpoints.
 async fn read_form(http: &mut HttpSession) -> Result<String, FormError> {
     let read = async {
+        // Pingora does not answer `Expect: 100-continue` for us (RFC 9110 §10.1.1).
+        http.write_continue_response()
+            .await
+            .map_err(|_| FormError::Unreadable)?;
         let mut form = Vec::new();
         while let Some(chunk) = http
             .downstream_session

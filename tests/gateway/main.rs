@@ -4,5 +4,6 @@
 
 mod hostile;
 mod login;
+mod logout;
 mod support;
 mod support_works;
