@@ -127,10 +127,7 @@ async fn admit(
         }
         Access::Login | Access::Optional => {}
     }
-    let has_cookie = request.headers.contains_key(COOKIE);
-    if has_cookie || upgrade {
-        check_initiator(request, site, route, &facts.host, upgrade)?;
-    }
+    check_initiator(request, &request.method, site, route, &facts.host, upgrade)?;
     let visitor = visitor(gateway, context, site, request).await;
     match visitor {
         Visitor::SignedIn(session) if usable(&session, route, site) => {
@@ -159,14 +156,15 @@ pub(super) fn is_upgrade(request: &RequestHeader) -> bool {
 }
 
 /// Cross-site request forgery and WebSocket hijacking: what another site's page sends along with our cookie.
-fn check_initiator(
+pub(super) fn check_initiator(
     request: &RequestHeader,
+    method: &Method,
     site: &Site,
     route: &Route,
     host: &str,
     upgrade: bool,
 ) -> Result<(), Cause> {
-    let guarded = upgrade || (route.csrf && policy::is_unsafe(&request.method));
+    let guarded = upgrade || (route.csrf && policy::is_unsafe(method) && has_session_cookie(request, site));
     if !guarded {
         return Ok(());
     }
@@ -184,6 +182,13 @@ fn check_initiator(
         },
         Initiator::CrossSite => Err(Cause::CrossSite),
     }
+}
+
+/// Whether there is a cookie under a session's name, good or not.
+fn has_session_cookie(request: &RequestHeader, site: &Site) -> bool {
+    let cookies = request.headers.get_all(COOKIE).iter();
+    let jar = Jar::new(&site.names, cookies.map(http::HeaderValue::as_bytes));
+    !jar.session_names().is_empty()
 }
 
 /// What a request says of the page that sent it.

@@ -74,7 +74,17 @@ impl Identity {
                 .map_or(&[], |(_, values)| values),
         }
     }
+
+    /// A claim as a header carries it: its values with commas between; `None` where there are none, or too many.
+    pub fn in_header(&self, name: &str) -> Option<String> {
+        let values = self.claim(name);
+        let text = (!values.is_empty()).then(|| values.join(","))?;
+        (text.len() <= LONGEST_IN_HEADER).then_some(text)
+    }
 }
+
+/// Longest claim that is put into a header, bytes: many servers refuse longer lines.
+const LONGEST_IN_HEADER: usize = 8 * 1024;
 
 /// The tokens of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -134,7 +134,12 @@ impl Browser {
 
     /// As [`Browser::login`], but stops before the callback is sent: its URL.
     pub async fn login_until_callback(&self, target: &str, person: &str) -> String {
-        let mut response = self.visit(target).send().await;
+        let first = self.visit(target).send().await;
+        self.walk_until_callback(first, person).await
+    }
+
+    /// Goes on from any answer of a login, but stops before the callback is sent: its URL.
+    pub async fn walk_until_callback(&self, mut response: Response, person: &str) -> String {
         for _ in 0..STEPS {
             let request = self
                 .step(&response, person)
