@@ -48,8 +48,12 @@ fn keep_our_names(response: &mut ResponseHeader, names: &CookieNames) -> Result<
     Ok(())
 }
 
+/// RFC 6265bis §5.6 takes `=sidegate=x` for a cookie without a name, whose value browsers send as `sidegate=x`.
 fn cookie_name(line: &[u8]) -> &[u8] {
-    line.split(|byte| matches!(byte, b'=' | b';'))
+    let line = line.trim_ascii_start();
+    line.strip_prefix(b"=")
+        .unwrap_or(line)
+        .split(|byte| matches!(byte, b'=' | b';'))
         .next()
         .unwrap_or_default()
         .trim_ascii()
