@@ -2,6 +2,7 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod hostile_login;
 mod login;
 mod logout;
 mod model;
