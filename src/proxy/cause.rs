@@ -3,7 +3,7 @@
 //! The browser gets fixed words and the request id; the log gets the particulars.
 
 use crate::flow::LoginError;
-use crate::provider::ProviderError;
+use crate::provider::{Endpoint, ProviderError};
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -339,7 +339,11 @@ impl From<&LoginError> for Cause {
     fn from(error: &LoginError) -> Self {
         match error {
             LoginError::WrongIssuer => Self::WrongIssuer,
-            LoginError::Provider(error) => Self::from(error),
+            // A silent token endpoint has spent the code: this login cannot be saved by waiting.
+            LoginError::Provider(error) if matches!(error.endpoint, Endpoint::Discovery | Endpoint::Jwks) => {
+                Self::from(error)
+            }
+            LoginError::Provider(_) => Self::ProviderWrong,
             LoginError::NoIdToken | LoginError::User(_) => Self::ProviderWrong,
             LoginError::Random(_) => Self::Internal,
         }

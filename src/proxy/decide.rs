@@ -214,7 +214,7 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
     let Some(loaded) = site.store.load(&site.sealer, &jar, context.now) else {
         return Visitor::Stranger;
     };
-    context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+    context.cookies.note_session_names(&jar);
     let session = loaded.session;
     if site.provider(&session.provider).is_some_and(|(_, provider)| {
         let issuer = provider.config().issuer.as_deref();

@@ -316,7 +316,7 @@ impl ProxyHttp for Gateway {
             telemetry::access(&AccessLine {
                 route,
                 method: request.method.as_str(),
-                path: raw.split(['?', '#']).next().unwrap_or_default(),
+                path: logged_path(&raw),
                 status,
                 duration_ms: took.as_secs_f64() * 1_000.0,
                 user: context.user.as_deref(),
@@ -325,6 +325,16 @@ impl ProxyHttp for Gateway {
             });
         }
     }
+}
+
+/// A target without its query and, in absolute form, without its authority, where a password may stand.
+fn logged_path(raw: &str) -> &str {
+    let path = raw.split(['?', '#']).next().unwrap_or_default();
+    if path.starts_with('/') {
+        return path;
+    }
+    let rest = path.split_once("://").map_or(path, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Whether a person or a program reads the answer.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod hostile;
+mod hostile_login;
 mod login;
 mod logout;
 mod model;

@@ -52,7 +52,7 @@ impl Call<'_> {
         {
             return confirmation(&site, &loaded.session, return_to.as_ref(), context.now);
         }
-        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.note_session_names(&jar);
         context.cookies.change = SessionChange::Clear;
         let onward = match loaded {
             Some(loaded) => self.leave(context, &site, &loaded.session, return_to.as_ref()).await,
