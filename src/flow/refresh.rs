@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::renew::renew;
+use super::turns::Turns;
 use crate::clock::{Clock, Timestamp};
 use crate::provider::Provider;
 use crate::session::{Session, Tokens};
@@ -64,6 +65,7 @@ impl Renewal {
 pub struct Refresher {
     known: Arc<Mutex<Known>>,
     running: Arc<AtomicUsize>,
+    turns: Turns,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
@@ -97,6 +99,7 @@ impl Refresher {
         Self {
             known: Arc::default(),
             running: Arc::default(),
+            turns: Turns::default(),
             clock,
             metrics,
         }
@@ -162,6 +165,7 @@ impl Refresher {
     ) {
         let (known, clock, metrics) = (Arc::clone(&self.known), self.clock.clone(), Arc::clone(&self.metrics));
         let running = Running::enter(&self.running);
+        let turn = self.turns.of(&session.provider);
         tokio::spawn(async move {
             let _running = running;
             let mut forget = Forget {
@@ -169,7 +173,8 @@ impl Refresher {
                 key,
                 settled: false,
             };
-            let outcome = renew(&provider, &session, clock.now()).await;
+            let renewing = async { renew(&provider, &session, clock.now()).await };
+            let outcome = turn.take(&clock, renewing).await;
             // Whoever waits beside the table takes the result to a browser: the grace counts from now.
             let waited_for = sender.receiver_count() > 1;
             let (entry, counted) = settle(&outcome, attempts, waited_for, clock.now());

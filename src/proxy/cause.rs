@@ -35,6 +35,8 @@ pub(super) enum Cause {
     UnknownState,
     WrongIssuer,
     UnknownProvider,
+    /// No logout token, or one that does not count (Back-Channel Logout 1.0 §2.8).
+    BadLogoutToken,
     LoginLoop,
     /// The provider's error code, fit to be shown.
     ProviderDenied(String),
@@ -105,7 +107,7 @@ impl Cause {
         match self {
             BadHost | ForeignHost | BadVersion | BadFraming | UpgradeToH2c | MethodNeverAllowed | HeaderTooLarge
             | BodyTooLarge | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
-            | NoSuchEndpoint | EndpointMethod(_) => self.request_words(),
+            | NoSuchEndpoint | EndpointMethod(_) | BadLogoutToken => self.request_words(),
             BadCallback | UnknownState | WrongIssuer | UnknownProvider | LoginLoop | ProviderDenied(_)
             | ProviderError(_) | ProviderSilent | ProviderWrong | SessionTooLarge => self.login_words(),
             Unauthenticated => words(
@@ -198,6 +200,11 @@ impl Cause {
                 ],
             ),
             BadFraming => bad("bad_framing", "It is not clear where the request ends.", "Try again."),
+            BadLogoutToken => bad(
+                "invalid_request",
+                "This is no sign-out that counts.",
+                "Nothing was changed.",
+            ),
             UpgradeToH2c => bad(
                 "bad_upgrade",
                 "An upgrade to h2c is not possible here.",

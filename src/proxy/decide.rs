@@ -211,6 +211,12 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
     };
     context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
     let session = loaded.session;
+    if site.provider(&session.provider).is_some_and(|(_, provider)| {
+        let issuer = provider.config().issuer.as_deref();
+        issuer.is_some_and(|issuer| gateway.revocations.covers(&session, issuer))
+    }) {
+        return ended(context);
+    }
     match site.lifetimes.standing(&session, context.now) {
         Standing::Ended => ended(context),
         Standing::Fresh => {

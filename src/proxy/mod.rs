@@ -48,6 +48,7 @@ pub use self::site::Site;
 use crate::clock::Clock;
 use crate::flow::{Refresher, SpentLogins};
 use crate::policy::{ReturnTo, Target};
+use crate::session::Revocations;
 use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
@@ -62,6 +63,7 @@ pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
     spent: SpentLogins,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
@@ -75,6 +77,7 @@ impl Gateway {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
             spent: SpentLogins::default(),
+            revocations: Revocations::default(),
             metrics,
             clock,
             in_flight: Arc::default(),

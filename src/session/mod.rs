@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `mod` | [`Session`], [`Identity`], [`Tokens`] and what a request does to them, [`SessionChange`] |
 //! | `standing` | whether the session is good now: a pure function of it and the time |
+//! | `revocations` | sessions that the provider ended |
 //! | `wire` | the compact form inside the sealed cookie |
 //! | `store` | the session cookie: opened from a request's jar, sealed into new cookies |
 
+mod revocations;
 mod standing;
 mod store;
 mod wire;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
+pub use revocations::{Ended, Revocations, Witness};
 pub use standing::{Lifetimes, Standing};
 pub use store::{CookieStore, Loaded, StoreError};
 
