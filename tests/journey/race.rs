@@ -55,7 +55,7 @@ async fn at_once(stage: &Stage, old: &Browser, width: usize, (round, shared): (u
     );
     // One asked, the others waited for it or took its result: no request did anything else.
     let refreshes = async |outcome: &str| {
-        let line = format!("sidegate_refreshes_total{{provider=\"main\",outcome=\"{outcome}\"}}");
+        let line = format!("sidegate_refreshes_total{{outcome=\"{outcome}\"");
         stage.gateway.metric(&line).await as u64
     };
     let joined = refreshes("coalesced").await + refreshes("replayed").await;
