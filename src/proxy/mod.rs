@@ -287,7 +287,7 @@ impl ProxyHttp for Gateway {
         failure::answer(self, http, error, context).await
     }
 
-    /// One line a failure, with the request id and ours alone: see [`failure::answer`].
+    /// One line a failure, with the request id and ours alone: see `failure::answer`.
     fn suppress_error_log(&self, _: &HttpSession, _: &Context, _: &Error) -> bool {
         true
     }

@@ -82,7 +82,8 @@ impl Browser {
         self.navigation("POST", target, Some(&self.home)).form(fields)
     }
 
-    fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
+    /// A page load that the page at `initiator` begins.
+    pub fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
         let mut request = self.request(method, target);
         let site = match initiator {
             None => "none",
