@@ -7,6 +7,7 @@
 //! | `site` | [`Site`]: a configuration, ready to serve |
 //! | `context` | what one request carries from phase to phase |
 //! | `head` | what is refused before any route is looked for |
+//! | `admission` | the pure part of the decisions, for `explain` too |
 //! | `decide` | route → session → standing → (refresh) → admit |
 //! | `endpoints` | the gateway's own endpoints |
 //! | `cause` | one table from what is wrong to status and words |
@@ -16,6 +17,7 @@
 //! | `incoming` | the application's answer as the browser gets it |
 //! | `failure` | errors of Pingora's become causes |
 
+mod admission;
 mod cause;
 mod context;
 mod cookies;
@@ -239,7 +241,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let forward = context.forward.as_ref().ok_or_else(|| internal("nothing to forward"))?;
-        outgoing::prepare(request, context, forward)
+        outgoing::prepare(request, &context.site, &context.request_id, forward)
     }
 
     async fn request_body_filter(
