@@ -4,8 +4,10 @@ mod check;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod healthcheck;
 mod keygen;
+mod live;
 mod run;
 mod watch;
 
@@ -39,7 +41,9 @@ enum Command {
     /// Run the gateway until SIGTERM or SIGINT
     Run(ConfigFile),
     /// Validate the configuration: all problems at once, exit 64 if there are any
-    Check(ConfigFile),
+    Check(check::Arguments),
+    /// Say what a request would get and why, without sending anything
+    Explain(explain::Arguments),
     /// Print a fresh session key
     Keygen,
     /// Ask the running gateway whether it is ready; for a container's HEALTHCHECK
@@ -72,7 +76,8 @@ struct OptionalConfigFile {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Keygen => keygen::run(),
         Command::Healthcheck(file) => healthcheck::run(file.config.as_deref()),
         #[cfg(feature = "demo")]

@@ -22,6 +22,7 @@ mod spent;
 
 pub use callback::{Callback, CallbackError, Granted};
 pub use complete::{LoginError, check_issuer, complete};
+pub use identity::{UnusableUser, identity};
 pub use login::{Beginning, Begun, PendingLogin, State, begin};
 pub use refresh::{Outcome, Refresher, Renewal};
 pub use sign_out::{Goodbye, revoke, sign_out_url};

@@ -15,6 +15,7 @@
 //! | `cookies` | the one place where a request's effect becomes `Set-Cookie` |
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
+//! | `explain` | what a request would get, without sending it |
 //! | `failure` | errors of Pingora's become causes |
 
 mod admission;
@@ -23,6 +24,7 @@ mod context;
 mod cookies;
 mod decide;
 mod endpoints;
+mod explain;
 mod failure;
 mod head;
 mod incoming;
@@ -45,6 +47,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as Htt
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
 use self::decide::Decision;
+pub use self::explain::{Explanation, Question, explain};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
