@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod explain;
 mod healthcheck;
+mod import;
 mod keygen;
 mod live;
 mod run;
@@ -46,6 +47,11 @@ enum Command {
     Explain(explain::Arguments),
     /// Print a fresh session key
     Keygen,
+    /// Print the configuration that does what an oauth2-proxy configuration did
+    Import {
+        /// oauth2-proxy's --config file (TOML)
+        file: PathBuf,
+    },
     /// Ask the running gateway whether it is ready; for a container's HEALTHCHECK
     Healthcheck(OptionalConfigFile),
     /// Provider, sample app and gateway on this machine, to look at; for development only
@@ -79,6 +85,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Explain(arguments) => explain::run(arguments),
         Command::Keygen => keygen::run(),
+        Command::Import { file } => import::run(&file),
         Command::Healthcheck(file) => healthcheck::run(file.config.as_deref()),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments),

@@ -74,7 +74,10 @@ pub(super) async fn until_signal(config: Config, file: Option<&Path>) -> Result<
     };
     match running.drain_until(again).await {
         0 => tracing::info!("stopped"),
-        cut_off => tracing::warn!(cut_off, "stopped; requests were cut off by shutdown_timeout or a second signal"),
+        cut_off => tracing::warn!(
+            cut_off,
+            "stopped; requests were cut off by shutdown_timeout or a second signal"
+        ),
     }
     telemetry::flush_logs(LAST_WORDS);
     Ok(())
