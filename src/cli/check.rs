@@ -15,13 +15,17 @@ pub(super) fn run(arguments: &Arguments) -> ExitCode {
     let file = &arguments.file.config;
     match super::load(file) {
         Ok(config) => {
-            let (routes, providers) = (config.routes.len(), config.providers.len());
-            let good = super::print(&format!(
-                "{}: good ({routes} routes, {providers} providers)",
-                file.display()
-            ));
+            let (routes, providers) = (
+                count(config.routes.len(), "route"),
+                count(config.providers.len(), "provider"),
+            );
+            let good = super::print(&format!("{}: good ({routes}, {providers})", file.display()));
             if arguments.live { super::live::run(config) } else { good }
         }
         Err(code) => code,
     }
+}
+
+fn count(number: usize, of: &str) -> String {
+    format!("{number} {of}{}", if number == 1 { "" } else { "s" })
 }
