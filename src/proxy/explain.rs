@@ -120,9 +120,20 @@ fn steps(site: &Site, question: &Question, request: &RequestHeader, told: &mut E
         }
         Destination::Route(index) => index,
     };
+    told.route = named(&site.config.routes[index], index);
+    judge(site, question, request, (&target, index, facts), told)
+}
+
+/// From the route on: who it is, and what the rules say.
+fn judge(
+    site: &Site,
+    question: &Question,
+    request: &RequestHeader,
+    (target, index, facts): (&Target<'_>, usize, ClientFacts),
+    told: &mut Explanation,
+) -> Result<(), Stop> {
     let route = &site.config.routes[index];
-    told.route = named(route, index);
-    let session = match entrance(site, route, request, host)? {
+    let session = match entrance(site, route, request, &facts.host)? {
         Entrance::Open => {
             told.because
                 .push("access = \"public\": the session is not looked at".to_owned());
@@ -137,7 +148,7 @@ fn steps(site: &Site, question: &Question, request: &RequestHeader, told: &mut E
         },
     };
     if route.access != Access::Public {
-        match admission(site, route, request, &target, session.as_ref()) {
+        match admission(site, route, request, target, session.as_ref()) {
             Admission::Forward => told.because.push(admitted(route, session.as_ref())),
             Admission::Login(_) => {
                 told.login(site, route, request);

@@ -52,6 +52,7 @@ pub(super) fn write(old: &mut Old, new: &mut New) -> bool {
     unverified_email
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn built_in(name: &str, old: &mut Old) -> BuiltIn {
     let openid = BuiltIn {
         scopes: OPENID,

@@ -4,18 +4,20 @@
 //! |---|---|
 //! | `mod` | the tables that are printed |
 //! | `rules` | who may in: `allow`, or closed |
+//! | `special` | routes for patterns: open without a login, or without a redirect |
 //! | `paths` | oauth2-proxy's patterns become paths, where they can |
 
 mod paths;
 mod rules;
+mod special;
 
 use std::path::Path;
 
 use toml::{Table, Value};
 use url::Url;
 
-use self::paths::{Pattern, pattern};
 use self::rules::Rules;
+use self::special::{Printed, others, preflight, special};
 use super::new::New;
 use super::old::Old;
 
@@ -38,14 +40,6 @@ enum Authorization {
     IdToken,
     AccessToken,
     Basic(String),
-}
-
-/// A route that is printed.
-struct Printed<'u> {
-    path: String,
-    method: Option<String>,
-    public: bool,
-    upstream: &'u Upstream,
 }
 
 pub(super) fn write(old: &mut Old, new: &mut New, unverified_email: bool, file: &Path) {
@@ -75,33 +69,9 @@ pub(super) fn write(old: &mut Old, new: &mut New, unverified_email: bool, file: 
     for text in old.list("api_routes") {
         special(new, &every, &upstreams, &mut printed, &text, false);
     }
-    // A method is looked for among the routes of the path only: without these the others would get 405.
-    let all = |path: &str| printed.iter().any(|route| route.path == path && route.method.is_none());
-    let mut lacking: Vec<&Printed<'_>> = printed.iter().filter(|route| !all(&route.path)).collect();
-    lacking.sort_by(|one, other| one.path.cmp(&other.path));
-    lacking.dedup_by(|one, other| one.path == other.path);
-    for route in &lacking {
-        new.table("[[routes]]");
-        new.key("path", route.path.as_str());
-        every.rules.write(new);
-        every.write(new, route.upstream, false);
-    }
+    others(new, &every, &printed);
     if old.flag("skip_auth_preflight") == Some(true) {
-        let open = |path: &str| {
-            printed
-                .iter()
-                .any(|route| route.path == path && route.public && route.method.is_none())
-        };
-        let mut paths: Vec<&Printed<'_>> = printed.iter().filter(|route| !open(&route.path)).collect();
-        paths.sort_by(|one, other| one.path.cmp(&other.path));
-        paths.dedup_by(|one, other| one.path == other.path);
-        for route in paths {
-            new.table("[[routes]]");
-            new.key("path", route.path.as_str());
-            new.key("methods", vec!["OPTIONS"]);
-            new.key("access", "public");
-            every.write(new, route.upstream, true);
-        }
+        preflight(new, &every, &printed);
     }
     identity(old, new);
 }
@@ -201,83 +171,6 @@ impl Every {
             new.key("host_header", "upstream");
         }
     }
-}
-
-/// A route for a pattern; a comment where it has no path.
-fn special<'u>(
-    new: &mut New,
-    every: &Every,
-    upstreams: &'u [Upstream],
-    printed: &mut Vec<Printed<'u>>,
-    text: &str,
-    public: bool,
-) {
-    let (option, line) = if public {
-        ("skip_auth_routes", "access = \"public\"")
-    } else {
-        ("api_routes", "unauthenticated = \"401\"")
-    };
-    new.line("");
-    let Some(Pattern { method, path, exact }) = pattern(text) else {
-        new.note(&format!(
-            "{option}: {text:?} is no plain path; write [[routes]] with path and {line} for what it matches."
-        ));
-        return;
-    };
-    let Some(upstream) = closest(upstreams, &path) else {
-        return;
-    };
-    if printed.iter().any(|route| route.path == path && route.method == method) {
-        new.note(&format!(
-            "{option}: {text:?} is the path of a route above; write {line} there if all of it is meant."
-        ));
-        return;
-    }
-    let mut route = New::default();
-    route.line("[[routes]]");
-    route.key("path", path.as_str());
-    route.optional("methods", method.clone().map(|method| vec![method]));
-    route.line(line);
-    if !public {
-        every.rules.write(&mut route);
-    }
-    every.write(&mut route, upstream, public);
-    if public && exact {
-        if method.is_some() {
-            route.line("[[routes]]");
-            route.key("path", path.as_str());
-            every.rules.write(&mut route);
-            every.write(&mut route, upstream, false);
-        }
-        new.note(&format!(
-            "{option}: {text:?} was this one path; a route is for everything below it too. Take the comment signs \
-             away if all of that may be public."
-        ));
-        for line in route.into_text().lines() {
-            new.line(&format!("#{line}"));
-        }
-        return;
-    }
-    new.note(&format!("{option}: {text:?}"));
-    new.line(route.into_text().trim_end());
-    printed.push(Printed {
-        path,
-        method,
-        public,
-        upstream,
-    });
-}
-
-/// The upstream that requests to this path go to.
-fn closest<'u>(upstreams: &'u [Upstream], path: &str) -> Option<&'u Upstream> {
-    let under = |upstream: &&Upstream| {
-        let base = upstream.path.trim_end_matches('/');
-        path == upstream.path || path.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'))
-    };
-    upstreams
-        .iter()
-        .filter(under)
-        .max_by_key(|upstream| upstream.path.len())
 }
 
 fn identity(old: &mut Old, new: &mut New) {
