@@ -55,6 +55,7 @@ fn at(table: &Table, way: &str) -> String {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn each_option_becomes_what_does_the_same() {
     for (more, way, expected) in [
         ("", "server.public_url", "\"https://app.example.com\""),
@@ -201,6 +202,19 @@ fn a_route_that_is_open_for_one_method_leaves_the_others_behind_the_login() {
         ("\"/feed\"".into(), "absent".into())
     );
     assert_eq!(at(&table, "routes.2.allow.groups"), "[\"a\"]");
+}
+
+#[test]
+fn preflights_pass_on_every_path_that_has_routes_of_its_own() {
+    let (table, _) = imported("api_routes = [\"^/api\"]\nskip_auth_preflight = true\nskip_auth_routes = [\"^/open\"]");
+    let routes = table["routes"].as_array().unwrap().iter();
+    let open = routes.filter(|route| {
+        route
+            .get("methods")
+            .is_some_and(|methods| methods.to_string() == "[\"OPTIONS\"]")
+    });
+    let paths: Vec<_> = open.map(|route| route["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["/", "/api"]);
 }
 
 #[test]
