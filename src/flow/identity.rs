@@ -21,7 +21,7 @@ pub struct UnusableUser;
 ///
 /// # Errors
 /// [`UnusableUser`] where that value is the user name.
-pub(super) fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, UnusableUser> {
+pub fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, UnusableUser> {
     let mut found = Identity {
         subject: text(claims.get("sub")),
         sid: text(claims.get("sid")),

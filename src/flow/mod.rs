@@ -24,6 +24,7 @@ mod turns;
 
 pub use callback::{Callback, CallbackError, Granted};
 pub use complete::{LoginError, check_issuer, complete};
+pub use identity::{UnusableUser, identity};
 pub use login::{Beginning, Begun, PendingLogin, State, begin};
 pub use refresh::{Outcome, Refresher, Renewal};
 pub use sign_out::{Goodbye, revoke, sign_out_url};

@@ -87,13 +87,19 @@ impl ClientFacts {
         let ip = peer
             .and_then(PeerAddr::as_inet)
             .map(|address| address.ip().to_canonical());
-        let server = &config.server;
-        let trusted = match ip {
-            Some(ip) => server.trusted_proxies.iter().any(|net| net.contains(&ip)),
-            None => server.trust_unix && peer.is_some(),
-        };
+        let trusted = config.server.trust_unix && ip.is_none() && peer.is_some();
+        let facts = Self::of(ip, host, config);
         Self {
-            trusted,
+            trusted: trusted || facts.trusted,
+            ..facts
+        }
+    }
+
+    /// For a peer of this address; `None` is nobody who is trusted.
+    pub(super) fn of(ip: Option<std::net::IpAddr>, host: &str, config: &Config) -> Self {
+        let trusted = &config.server.trusted_proxies;
+        Self {
+            trusted: ip.is_some_and(|ip| trusted.iter().any(|net| net.contains(&ip))),
             ip,
             host: host.to_owned(),
         }

@@ -7,6 +7,7 @@
 //! | `site` | [`Site`]: a configuration, ready to serve |
 //! | `context` | what one request carries from phase to phase |
 //! | `head` | what is refused before any route is looked for |
+//! | `admission` | the pure part of the decisions, for `explain` too |
 //! | `decide` | route → session → standing → (refresh) → admit |
 //! | `endpoints` | the gateway's own endpoints |
 //! | `cause` | one table from what is wrong to status and words |
@@ -14,13 +15,16 @@
 //! | `cookies` | the one place where a request's effect becomes `Set-Cookie` |
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
+//! | `explain` | what a request would get, without sending it |
 //! | `failure` | errors of Pingora's become causes |
 
+mod admission;
 mod cause;
 mod context;
 mod cookies;
 mod decide;
 mod endpoints;
+mod explain;
 mod failure;
 mod head;
 mod incoming;
@@ -43,6 +47,7 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as Htt
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
 use self::decide::Decision;
+pub use self::explain::{Explanation, Question, explain};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
@@ -245,7 +250,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let forward = context.forward.as_ref().ok_or_else(|| internal("nothing to forward"))?;
-        outgoing::prepare(request, context, forward)
+        outgoing::prepare(request, &context.site, &context.request_id, forward)
     }
 
     async fn request_body_filter(

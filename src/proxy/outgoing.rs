@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
-use super::context::{Context, Forward};
+use super::context::Forward;
 use super::head::header;
 use super::site::Site;
 use crate::config::{Authorization, Config, HostHeader, Route, TemplatePart};
@@ -76,11 +76,10 @@ fn folded(name: &HeaderName) -> Option<String> {
 }
 
 /// Makes the application's request of the client's.
-pub(super) fn prepare(request: &mut RequestHeader, context: &Context, forward: &Forward) -> Result<()> {
-    let site = &*context.site;
+pub(super) fn prepare(request: &mut RequestHeader, site: &Site, request_id: &str, forward: &Forward) -> Result<()> {
     let route = &site.config.routes[forward.route];
     strip(request, site, route, forward)?;
-    say_where_from(request, context, forward)?;
+    say_where_from(request, site, request_id, forward)?;
     if let Some(session) = &forward.session {
         say_who(request, site, route, session)?;
     }
@@ -131,7 +130,7 @@ fn strip(request: &mut RequestHeader, site: &Site, route: &Route, forward: &Forw
 }
 
 /// `X-Forwarded-For`, `-Proto`, `-Host`, `X-Request-Id` and `traceparent`.
-fn say_where_from(request: &mut RequestHeader, context: &Context, forward: &Forward) -> Result<()> {
+fn say_where_from(request: &mut RequestHeader, site: &Site, request_id: &str, forward: &Forward) -> Result<()> {
     let origin = &forward.origin;
     // Whatever is left of these came from a trusted peer: strangers' were taken out.
     if let Some(ip) = origin.ip {
@@ -149,16 +148,16 @@ fn say_where_from(request: &mut RequestHeader, context: &Context, forward: &Forw
         request.insert_header("X-Forwarded-For", whole)?;
     }
     if !header(request, "x-forwarded-proto").is_some_and(|proto| matches!(proto, "http" | "https")) {
-        let https = context.site.config.server.public_url.https;
+        let https = site.config.server.public_url.https;
         request.insert_header("X-Forwarded-Proto", if https { "https" } else { "http" })?;
     }
     if header(request, "x-forwarded-host").is_none() {
         request.insert_header("X-Forwarded-Host", origin.host.as_str())?;
     }
-    request.insert_header("X-Request-Id", context.request_id.as_str())?;
+    request.insert_header("X-Request-Id", request_id)?;
     if header(request, "traceparent").is_none() {
         request.remove_header("tracestate");
-        request.insert_header("traceparent", traceparent(&context.request_id))?;
+        request.insert_header("traceparent", traceparent(request_id))?;
     }
     Ok(())
 }

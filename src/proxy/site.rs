@@ -95,6 +95,26 @@ impl Site {
         &self.config
     }
 
+    /// Every provider, in the order of the configuration.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    /// Every upstream that a route names.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    /// The redirect URI to register with each provider (RFC 6749 §3.1.2).
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// The `post_logout_redirect_uri` to register (OpenID Connect RP-Initiated Logout 1.0 §3.1).
+    pub fn signed_out_uri(&self) -> &str {
+        &self.signed_out_uri
+    }
+
     /// Forgets the metrics of upstream servers that are gone now.
     pub fn forget_upstreams_of(&self, before: &Self, metrics: &Metrics) {
         self.upstreams.forget_those_of(&before.upstreams, metrics);
