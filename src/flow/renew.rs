@@ -1,6 +1,6 @@
 //! One refresh: token request (RFC 6749 §6), claims, the new session.
 
-use super::identity::identity;
+use super::identity::{at, identity};
 use super::refresh::Outcome;
 use crate::clock::Timestamp;
 use crate::provider::{Claims, Endpoint, Fault, Kind, Provider, ProviderError};
@@ -86,8 +86,21 @@ async fn renewed_identity(
     if claims.is_empty() {
         return Ok(session.identity.clone());
     }
-    let mut renewed = identity(&claims, &provider.config().claims).unwrap_or_else(|_| session.identity.clone());
-    keep_absent(&mut renewed, &session.identity);
+    let mapping = &provider.config().claims;
+    let mut renewed = identity(&claims, mapping).unwrap_or_else(|_| session.identity.clone());
+    let says = |name: &str| {
+        mapping
+            .iter()
+            .any(|(own, path)| own == name && at(&claims, path).is_some())
+    };
+    keep_unsaid(&mut renewed, &session.identity, says);
+    // Without a `sub` the user's name is all there is to tell one from another.
+    if subject.is_none() && session.identity.user.is_some() && renewed.user != session.identity.user {
+        return Err(provider.untrusted(
+            Endpoint::Userinfo,
+            "the refreshed claims are about another user".to_owned(),
+        ));
+    }
     Ok(renewed)
 }
 
@@ -103,8 +116,9 @@ fn unless_untrusted(answer: Result<Claims, ProviderError>) -> Result<Option<Clai
     }
 }
 
-/// A refreshed id_token may carry less than the first one did (OpenID Connect Core §12.2): what is absent stays as it was.
-fn keep_absent(renewed: &mut Identity, old: &Identity) {
+/// A refreshed id_token may carry less than the first one did (OpenID Connect Core §12.2): what it does not speak of stays
+/// as it was. What it says is empty is empty: nobody keeps a group that was taken away.
+fn keep_unsaid(renewed: &mut Identity, old: &Identity, says: impl Fn(&str) -> bool) {
     let Identity {
         subject,
         sid,
@@ -115,26 +129,22 @@ fn keep_absent(renewed: &mut Identity, old: &Identity) {
         claims,
         ..
     } = renewed;
-    for (slot, old) in [
-        (subject, &old.subject),
-        (sid, &old.sid),
-        (user, &old.user),
-        (name, &old.name),
-    ] {
-        if slot.is_none() {
+    subject.clone_from(&old.subject);
+    if sid.is_none() {
+        sid.clone_from(&old.sid);
+    }
+    for (claim, slot, old) in [("user", user, &old.user), ("name", name, &old.name)] {
+        if !says(claim) {
             slot.clone_from(old);
         }
     }
-    if email.is_none() {
+    if !says("email") {
         email.clone_from(&old.email);
         renewed.email_verified = old.email_verified;
     }
-    if groups.is_empty() {
+    if !says("groups") {
         groups.clone_from(&old.groups);
     }
-    for (name, values) in &old.claims {
-        if !claims.iter().any(|(own, _)| own == name) {
-            claims.push((name.clone(), values.clone()));
-        }
-    }
+    let unsaid = old.claims.iter().filter(|(own, _)| !says(own));
+    claims.extend(unsaid.cloned());
 }

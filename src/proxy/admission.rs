@@ -53,10 +53,7 @@ pub(super) fn entrance(site: &Site, route: &Route, request: &RequestHeader, host
         Access::Public => return Ok(Entrance::Open),
         Access::Login | Access::Optional => {}
     }
-    let upgrade = is_upgrade(request);
-    if upgrade || request.headers.contains_key(http::header::COOKIE) {
-        check_initiator(request, site, route, host, upgrade)?;
-    }
+    check_initiator(request, &request.method, site, route, host, is_upgrade(request))?;
     Ok(Entrance::Asked)
 }
 
@@ -112,7 +109,7 @@ pub(super) fn allowed<'r>(site: &Site, route: &'r Route, session: &Session) -> R
 }
 
 /// Whether the route takes sessions of this provider.
-fn usable(session: &Session, route: &Route, site: &Site) -> bool {
+pub(super) fn usable(session: &Session, route: &Route, site: &Site) -> bool {
     site.provider(&session.provider)
         .is_some_and(|(index, _)| route.providers.contains(&index))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Method;
 use http::header::COOKIE;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
@@ -149,12 +150,13 @@ pub(super) fn is_upgrade(request: &RequestHeader) -> bool {
 /// Cross-site request forgery and WebSocket hijacking: what another site's page sends along with our cookie.
 pub(super) fn check_initiator(
     request: &RequestHeader,
+    method: &Method,
     site: &Site,
     route: &Route,
     host: &str,
     upgrade: bool,
 ) -> Result<(), Cause> {
-    let guarded = upgrade || (route.csrf && policy::is_unsafe(&request.method));
+    let guarded = upgrade || (route.csrf && policy::is_unsafe(method) && has_session_cookie(request, site));
     if !guarded {
         return Ok(());
     }
@@ -172,6 +174,13 @@ pub(super) fn check_initiator(
         },
         Initiator::CrossSite => Err(Cause::CrossSite),
     }
+}
+
+/// Whether there is a cookie under a session's name, good or not.
+fn has_session_cookie(request: &RequestHeader, site: &Site) -> bool {
+    let cookies = request.headers.get_all(COOKIE).iter();
+    let jar = Jar::new(&site.names, cookies.map(http::HeaderValue::as_bytes));
+    !jar.session_names().is_empty()
 }
 
 /// What a request says of the page that sent it.
@@ -197,8 +206,14 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
     let Some(loaded) = site.store.load(&site.sealer, &jar, context.now) else {
         return Visitor::Stranger;
     };
-    context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+    context.cookies.note_session_names(&jar);
     let session = loaded.session;
+    if site.provider(&session.provider).is_some_and(|(_, provider)| {
+        let issuer = provider.config().issuer.as_deref();
+        issuer.is_some_and(|issuer| gateway.revocations.covers(&session, issuer))
+    }) {
+        return ended(context);
+    }
     match site.lifetimes.standing(&session, context.now) {
         Standing::Ended => ended(context),
         Standing::Fresh => {

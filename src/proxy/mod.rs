@@ -53,7 +53,8 @@ pub use self::site::Site;
 use crate::clock::Clock;
 use crate::flow::{Refresher, SpentLogins};
 use crate::policy::{ReturnTo, Target};
-use crate::telemetry::{self, AccessLine, Auth, Metrics};
+use crate::session::Revocations;
+use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
 const STREAM_IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -67,6 +68,7 @@ pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
     spent: SpentLogins,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
@@ -80,6 +82,7 @@ impl Gateway {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
             spent: SpentLogins::default(),
+            revocations: Revocations::default(),
             metrics,
             clock,
             in_flight: Arc::default(),
@@ -175,6 +178,9 @@ impl ProxyHttp for Gateway {
                 reply.send(http, &site, cookies).await?;
             }
             Decision::Refuse(cause) => {
+                if let Some(outcome) = cause.denial() {
+                    Event::denial(outcome).request_id(&context.request_id).write();
+                }
                 let site = Arc::clone(&context.site);
                 let cookies = cookies::apply(&site, &self.metrics, &mut context.cookies, context.now);
                 reply::refuse(http, context, &cause, cookies).await?;
@@ -286,7 +292,7 @@ impl ProxyHttp for Gateway {
         failure::answer(self, http, error, context).await
     }
 
-    /// One line a failure, with the request id and ours alone: see [`failure::answer`].
+    /// One line a failure, with the request id and ours alone: see `failure::answer`.
     fn suppress_error_log(&self, _: &HttpSession, _: &Context, _: &Error) -> bool {
         true
     }
@@ -315,7 +321,7 @@ impl ProxyHttp for Gateway {
             telemetry::access(&AccessLine {
                 route,
                 method: request.method.as_str(),
-                path: raw.split(['?', '#']).next().unwrap_or_default(),
+                path: logged_path(&raw),
                 status,
                 duration_ms: took.as_secs_f64() * 1_000.0,
                 user: context.user.as_deref(),
@@ -324,6 +330,16 @@ impl ProxyHttp for Gateway {
             });
         }
     }
+}
+
+/// A target without its query and, in absolute form, without its authority, where a password may stand.
+fn logged_path(raw: &str) -> &str {
+    let path = raw.split(['?', '#']).next().unwrap_or_default();
+    if path.starts_with('/') {
+        return path;
+    }
+    let rest = path.split_once("://").map_or(path, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Whether a person or a program reads the answer.
@@ -361,6 +377,10 @@ enum FormError {
 /// Reads a small form for one of our own endpoints.
 async fn read_form(http: &mut HttpSession) -> Result<String, FormError> {
     let read = async {
+        // Pingora does not answer `Expect: 100-continue` for us (RFC 9110 §10.1.1).
+        http.write_continue_response()
+            .await
+            .map_err(|_| FormError::Unreadable)?;
         let mut form = Vec::new();
         while let Some(chunk) = http
             .downstream_session

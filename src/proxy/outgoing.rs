@@ -22,7 +22,7 @@ const ALWAYS_PREFIX: [&str; 1] = ["x-auth-request-"];
 const STRANGERS: [&str; 3] = ["forwarded", "x-real-ip", "x-rewrite-url"];
 /// Prefixes of the same.
 const STRANGERS_PREFIX: [&str; 2] = ["x-forwarded-", "x-original-"];
-/// Removed where they are written with `_`, which many servers read as `-`.
+/// Removed where they are written with `_` or another sign that servers read as `-`.
 const TWINS: [&str; 5] = [
     "content-length",
     "transfer-encoding",
@@ -30,6 +30,9 @@ const TWINS: [&str; 5] = [
     "content-type",
     "proxy-authorization",
 ];
+
+/// Removed where rules tell methods apart: many frameworks take the method from these.
+const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// Which headers of the client's a route takes out, by lower-case name with `-`.
 pub(super) struct Stripped(Vec<String>);
@@ -39,18 +42,21 @@ impl Stripped {
         let identity = config.identity_headers.iter().map(|(name, _)| name);
         let added = route.request_headers.iter().map(|(name, _)| name);
         let names = identity.chain(added).chain(&route.remove_request_headers);
-        Self(names.map(|name| name.as_str().replace('_', "-")).collect())
+        let mut names: Vec<String> = names
+            .map(|name| folded(name).unwrap_or_else(|| name.as_str().to_owned()))
+            .collect();
+        let path = |route: &Route| route.path.trim_end_matches('/').to_owned();
+        let mut rivals = config.routes.iter().filter(|other| path(other) == path(route));
+        if rivals.any(|other| !other.methods.is_empty()) {
+            names.extend(METHODS.map(str::to_owned));
+        }
+        Self(names)
     }
 
     fn takes(&self, name: &HeaderName, trusted: bool, keeps_authorization: bool) -> bool {
-        let twin = name.as_str().contains('_');
-        let folded;
-        let folded = if twin {
-            folded = name.as_str().replace('_', "-");
-            folded.as_str()
-        } else {
-            name.as_str()
-        };
+        let twin = folded(name);
+        let folded = twin.as_deref().unwrap_or(name.as_str());
+        let twin = twin.is_some();
         let among = |names: &[&str], prefixes: &[&str]| {
             names.contains(&folded) || prefixes.iter().any(|prefix| folded.starts_with(prefix))
         };
@@ -60,6 +66,13 @@ impl Stripped {
             || (twin && TWINS.contains(&folded))
             || self.0.iter().any(|own| own == folded)
     }
+}
+
+/// A name with `-` for everything that is no letter or digit, where it has such: CGI and its heirs make one variable of
+/// `X-User`, `X_User` and `X.User` (RFC 3875 §4.1.18).
+fn folded(name: &HeaderName) -> Option<String> {
+    let odd = |char: char| !char.is_ascii_alphanumeric() && char != '-';
+    name.as_str().contains(odd).then(|| name.as_str().replace(odd, "-"))
 }
 
 /// Makes the application's request of the client's.
@@ -183,9 +196,8 @@ fn say_who(request: &mut RequestHeader, site: &Site, route: &Route, session: &Se
         request.insert_header(AUTHORIZATION, value)?;
     }
     for (name, claim) in &site.config.identity_headers {
-        let values = session.identity.claim(claim);
-        if !values.is_empty() {
-            let value = HeaderValue::from_bytes(values.join(",").as_bytes());
+        if let Some(text) = session.identity.in_header(claim) {
+            let value = HeaderValue::from_bytes(text.as_bytes());
             request.insert_header(
                 name.clone(),
                 value.map_err(|_| super::internal("a claim does not make a header"))?,
@@ -201,14 +213,7 @@ fn fill(parts: &[TemplatePart], identity: Option<&Identity>) -> Option<HeaderVal
     for part in parts {
         match part {
             TemplatePart::Text(text) => filled.push_str(text),
-            TemplatePart::Claim(name) => {
-                let values = identity?.claim(name);
-                filled.push_str(&values.first()?.to_owned());
-                for value in &values[1..] {
-                    filled.push(',');
-                    filled.push_str(value);
-                }
-            }
+            TemplatePart::Claim(name) => filled.push_str(&identity?.in_header(name)?),
         }
     }
     HeaderValue::from_bytes(filled.as_bytes()).ok()

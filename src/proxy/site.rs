@@ -128,6 +128,11 @@ impl Site {
             .find(|(_, provider)| provider.config().name == name)
     }
 
+    /// What stands for a provider in lists and seals: its issuer, or its token endpoint where it has none.
+    pub(super) fn issuer(&self, provider: &crate::config::Provider) -> String {
+        issuer(provider)
+    }
+
     /// Own endpoint under the prefix.
     pub(super) fn endpoint(&self, name: &str) -> String {
         format!("{}/{name}", self.config.server.prefix)
@@ -143,18 +148,20 @@ fn parties(config: &Config) -> Vec<Party> {
     config
         .providers
         .iter()
-        .map(|provider| {
-            let endpoint = || {
-                provider
-                    .token_endpoint
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            };
-            Party {
-                issuer: provider.issuer.clone().unwrap_or_else(endpoint),
-                client_id: provider.client_id.clone(),
-            }
+        .map(|provider| Party {
+            issuer: issuer(provider),
+            client_id: provider.client_id.clone(),
         })
         .collect()
+}
+
+fn issuer(provider: &crate::config::Provider) -> String {
+    let endpoint = || {
+        provider
+            .token_endpoint
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    provider.issuer.clone().unwrap_or_else(endpoint)
 }

@@ -73,6 +73,13 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
+impl Running {
+    /// Requests and refreshes under way.
+    pub fn busy(&self) -> usize {
+        self.load.busy()
+    }
+}
+
 /// Starts a gateway on the current Tokio runtime. Every listener stands when this returns.
 ///
 /// # Errors

@@ -2,6 +2,10 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod hostile;
+mod hostile_login;
 mod login;
+mod logout;
+mod model;
 mod support;
 mod support_works;

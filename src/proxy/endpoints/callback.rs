@@ -73,13 +73,15 @@ impl Call<'_> {
         }
     }
 
-    /// The pending login of this browser that the state belongs to.
-    fn pending(&self, http: &HttpSession, context: &Context, site: &Site, state: &State) -> Option<PendingLogin> {
+    /// The pending login of this browser that the state belongs to. Notes which session cookies it has: a new session
+    /// leaves nothing of an older one behind.
+    fn pending(&self, http: &HttpSession, context: &mut Context, site: &Site, state: &State) -> Option<PendingLogin> {
         let request = http.req_header();
         let jar = Jar::new(
             &site.names,
             request.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes),
         );
+        context.cookies.note_session_names(&jar);
         let name = site.names.login(&state.id);
         jar.values(&name)
             .find_map(|value| PendingLogin::open(&site.sealer, &name, value, context.now).ok())
