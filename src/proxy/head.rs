@@ -74,14 +74,16 @@ pub(super) struct ClientFacts {
 impl ClientFacts {
     /// Reads the peer of the connection.
     pub(super) fn new(session: &HttpSession, host: &str, config: &Config) -> Self {
-        let peer = session.client_addr();
-        let ip = peer
+        let ip = session
+            .client_addr()
             .and_then(PeerAddr::as_inet)
             .map(|address| address.ip().to_canonical());
+        // The client's end of a Unix socket has no name: which kind it is says ours.
+        let unix = session.server_addr().is_some_and(|own| own.as_unix().is_some());
         let server = &config.server;
         let trusted = match ip {
             Some(ip) => server.trusted_proxies.iter().any(|net| net.contains(&ip)),
-            None => server.trust_unix && peer.is_some(),
+            None => server.trust_unix && unix,
         };
         Self {
             trusted,
