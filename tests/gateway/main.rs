@@ -3,5 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod login;
+mod odd_providers;
+mod plain_oauth2;
 mod support;
 mod support_works;
+mod troubled_providers;
