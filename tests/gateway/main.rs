@@ -5,6 +5,9 @@
 mod login;
 mod odd_providers;
 mod plain_oauth2;
+mod refresh;
+mod refusals_at_refresh;
+mod session;
 mod support;
 mod support_works;
 mod troubled_providers;
