@@ -2,13 +2,17 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod account;
+mod admin;
 mod login;
 mod odd_providers;
 mod plain_oauth2;
 mod refresh;
 mod refusals_at_refresh;
+mod replies;
 mod routes;
 mod session;
+mod sign_out;
 mod support;
 mod support_works;
 mod troubled_providers;
