@@ -25,7 +25,7 @@
 //! | [`cli`] | one file a command |
 //!
 //! Confined crates: `aes-gcm` and `hkdf` in `seal`; Pingora in `proxy`, `upstream`, `server`; `toml` in
-//! `config`; `reqwest` and `jsonwebtoken` in `provider`.
+//! `config` and `cli::import`; `reqwest` and `jsonwebtoken` in `provider`.
 //!
 //! # Life of a request
 //!

@@ -90,6 +90,7 @@ status=0
 "${cargo_test[@]}" --no-fail-fast "${selection[@]}" 2>&1 | tee "$work/tests.log" || status=$?
 if [ $# = 0 ]; then # the examples in the documentation are no target of their own
   "${cargo_test[@]}" --doc 2>&1 | tee -a "$work/tests.log" || status=$?
+  tests/fuzz/run.sh "${SIDEGATE_FUZZ_SECONDS:-10}" || status=$?
 fi
 tested=$((SECONDS - began))
 

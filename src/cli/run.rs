@@ -26,6 +26,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = %error, "the gateway does not start");
+            telemetry::flush_logs(LAST_WORDS);
             super::complain(&error.to_string());
             ExitCode::FAILURE
         }
@@ -64,9 +65,19 @@ pub(super) async fn until_signal(config: Config, file: Option<&Path>) -> Result<
         }
     }
     tracing::info!("stopping: requests under way are finished");
-    match running.drain().await {
+    // Whoever asks a second time does not want to wait.
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    match running.drain_until(again).await {
         0 => tracing::info!("stopped"),
-        cut_off => tracing::warn!(cut_off, "stopped; shutdown_timeout cut requests off"),
+        cut_off => tracing::warn!(
+            cut_off,
+            "stopped; requests were cut off by shutdown_timeout or a second signal"
+        ),
     }
     telemetry::flush_logs(LAST_WORDS);
     Ok(())

@@ -9,6 +9,7 @@
 //! | `refresh` | [`Refresher`]: one token request per refresh token, its result for everybody who waits |
 //! | `renew` | one refresh: token request, claims, the new session |
 //! | `sign_out` | revocation and the way to the end-session endpoint |
+//! | `turns` | manners towards a provider: how many refreshes at once, and none while it is down |
 //! | `spent` | logins that were completed: none is completed twice |
 
 mod callback;
@@ -19,9 +20,11 @@ mod refresh;
 mod renew;
 mod sign_out;
 mod spent;
+mod turns;
 
 pub use callback::{Callback, CallbackError, Granted};
 pub use complete::{LoginError, check_issuer, complete};
+pub use identity::{UnusableUser, identity};
 pub use login::{Beginning, Begun, PendingLogin, State, begin};
 pub use refresh::{Outcome, Refresher, Renewal};
 pub use sign_out::{Goodbye, revoke, sign_out_url};

@@ -5,6 +5,7 @@
 //! the old cookie get the same result, and a request that goes away takes nothing with it. A token that was exchanged for
 //! a new one is never sent again.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,6 +16,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::renew::renew;
+use super::turns::Turns;
 use crate::clock::{Clock, Timestamp};
 use crate::provider::Provider;
 use crate::session::{Session, Tokens};
@@ -22,6 +24,8 @@ use crate::telemetry::{Event, Metrics, RefreshOutcome};
 
 /// Bound on remembered refresh tokens; the oldest goes first.
 const MOST: usize = 50_000;
+/// Results that nobody took are followed this far: a provider that hands out old tokens again makes no endless chain.
+const LONGEST_CHAIN: usize = 8;
 /// Waits between attempts that the provider did not answer: doubled from the first to the last.
 const BACK_OFF: (u64, u64) = (1, 30);
 
@@ -64,6 +68,7 @@ impl Renewal {
 pub struct Refresher {
     known: Arc<Mutex<Known>>,
     running: Arc<AtomicUsize>,
+    turns: Turns,
     clock: Clock,
     metrics: Arc<Metrics>,
 }
@@ -97,6 +102,7 @@ impl Refresher {
         Self {
             known: Arc::default(),
             running: Arc::default(),
+            turns: Turns::default(),
             clock,
             metrics,
         }
@@ -107,47 +113,40 @@ impl Refresher {
         Arc::clone(&self.running)
     }
 
-    /// Refreshes `session`, or joins the refresh that is under way, or takes the result of the one that is done.
+    /// Refreshes `session`, or joins the refresh that is under way, or takes the result of the one that is done. A result
+    /// that no browser has yet and that is itself over by now is refreshed in its turn.
     ///
     /// `grace`: how long late requests with the old cookie get the same result.
     pub fn refresh(&self, provider: &Arc<Provider>, session: &Session, grace: Duration, now: Timestamp) -> Renewal {
-        let Some(key) = key(session) else {
-            return Renewal::done(Outcome::Refused);
-        };
+        let mut asking = Cow::Borrowed(session);
         let mut known = self.known.lock();
-        let mut attempts = 0;
-        let outcome = match known.by_token.get_mut(&key) {
-            None => None,
-            Some(Entry::Running(renewal)) => {
-                self.metrics.refresh(&session.provider, RefreshOutcome::Coalesced);
-                return renewal.clone();
-            }
-            Some(Entry::Renewed {
-                session: renewed,
-                first_taken_at,
-            }) => match replay(renewed, session, first_taken_at, grace, now) {
-                Replay::Same(same) => Some((Outcome::Renewed(same), RefreshOutcome::Replayed)),
-                Replay::Spent => Some((Outcome::Refused, RefreshOutcome::Refused)),
-                Replay::Again => None,
-            },
-            Some(Entry::Spent) => Some((Outcome::Refused, RefreshOutcome::Refused)),
-            Some(Entry::Unavailable { retry_at, .. }) if now < *retry_at => {
-                Some((Outcome::Unavailable, RefreshOutcome::Unavailable))
-            }
-            Some(Entry::Unavailable { attempts: before, .. }) => {
-                attempts = *before;
-                None
+        let mut links = 0;
+        let (key, attempts) = loop {
+            let Some(key) = key(&asking) else {
+                return Renewal::done(Outcome::Refused);
+            };
+            match known.look_up(&key, &asking, grace, now) {
+                Found::New { attempts } => break (key, attempts),
+                Found::Running(renewal) => {
+                    self.metrics.refresh(&asking.provider, RefreshOutcome::Coalesced);
+                    return renewal;
+                }
+                Found::Done(outcome, counted) => {
+                    self.metrics.refresh(&asking.provider, counted);
+                    return Renewal::done(outcome);
+                }
+                Found::Next(renewed) if links < LONGEST_CHAIN => {
+                    asking = Cow::Owned(*renewed);
+                    links += 1;
+                }
+                Found::Next(_) => return Renewal::done(Outcome::Refused),
             }
         };
-        if let Some((outcome, counted)) = outcome {
-            self.metrics.refresh(&session.provider, counted);
-            return Renewal::done(outcome);
-        }
         let (sender, receiver) = watch::channel(None);
         let renewal = Renewal(receiver);
         known.insert(key, Entry::Running(renewal.clone()));
         drop(known);
-        self.spawn(Arc::clone(provider), session.clone(), key, attempts, sender);
+        self.spawn(Arc::clone(provider), asking.into_owned(), key, attempts, sender);
         renewal
     }
 
@@ -162,6 +161,7 @@ impl Refresher {
     ) {
         let (known, clock, metrics) = (Arc::clone(&self.known), self.clock.clone(), Arc::clone(&self.metrics));
         let running = Running::enter(&self.running);
+        let turn = self.turns.of(&session.provider);
         tokio::spawn(async move {
             let _running = running;
             let mut forget = Forget {
@@ -169,7 +169,8 @@ impl Refresher {
                 key,
                 settled: false,
             };
-            let outcome = renew(&provider, &session, clock.now()).await;
+            let renewing = async { renew(&provider, &session, clock.now()).await };
+            let outcome = turn.take(&clock, renewing).await;
             // Whoever waits beside the table takes the result to a browser: the grace counts from now.
             let waited_for = sender.receiver_count() > 1;
             let (entry, counted) = settle(&outcome, attempts, waited_for, clock.now());
@@ -222,6 +223,8 @@ impl SaturatingShl for u64 {
 enum Replay {
     /// The same result once more.
     Same(Box<Session>),
+    /// Over by now, and never taken: it is refreshed in its turn.
+    Next(Box<Session>),
     /// Only a spent refresh token is left.
     Spent,
     /// The provider does not rotate: the refresh token is good for another refresh.
@@ -242,11 +245,18 @@ fn replay(
     let good = renewed.tokens.expires_at.is_none_or(|end| now < end);
     // Until a browser has it, a result is kept as long as it is good; then for the grace.
     let in_time = first_taken_at.is_none_or(|taken| now.since(taken) < grace);
-    if good && in_time && !newer {
-        first_taken_at.get_or_insert(now);
-        return Replay::Same(Box::new(renewed.clone()));
+    match (in_time && !newer, good, rotated) {
+        (true, true, _) => {
+            first_taken_at.get_or_insert(now);
+            Replay::Same(Box::new(renewed.clone()))
+        }
+        (true, false, true) => {
+            first_taken_at.get_or_insert(now);
+            Replay::Next(Box::new(renewed.clone()))
+        }
+        (false, _, true) => Replay::Spent,
+        (_, _, false) => Replay::Again,
     }
-    if rotated { Replay::Spent } else { Replay::Again }
 }
 
 fn same_refresh_token(one: &Tokens, other: &Tokens) -> bool {
@@ -259,7 +269,41 @@ fn key(session: &Session) -> Option<Key> {
     Some(digest.chain_update(refresh_token.reveal()).finalize().into())
 }
 
+/// What is known of a refresh token that somebody asks with.
+enum Found {
+    /// Nothing that keeps it from being sent; so often it was sent without an answer.
+    New {
+        attempts: u32,
+    },
+    Running(Renewal),
+    Done(Outcome, RefreshOutcome),
+    /// Exchanged, and the result is to be refreshed.
+    Next(Box<Session>),
+}
+
 impl Known {
+    fn look_up(&mut self, key: &Key, asking: &Session, grace: Duration, now: Timestamp) -> Found {
+        let refused = || Found::Done(Outcome::Refused, RefreshOutcome::Refused);
+        match self.by_token.get_mut(key) {
+            None => Found::New { attempts: 0 },
+            Some(Entry::Running(renewal)) => Found::Running(renewal.clone()),
+            Some(Entry::Renewed {
+                session,
+                first_taken_at,
+            }) => match replay(session, asking, first_taken_at, grace, now) {
+                Replay::Same(same) => Found::Done(Outcome::Renewed(same), RefreshOutcome::Replayed),
+                Replay::Next(next) => Found::Next(next),
+                Replay::Spent => refused(),
+                Replay::Again => Found::New { attempts: 0 },
+            },
+            Some(Entry::Spent) => refused(),
+            Some(Entry::Unavailable { retry_at, .. }) if now < *retry_at => {
+                Found::Done(Outcome::Unavailable, RefreshOutcome::Unavailable)
+            }
+            Some(Entry::Unavailable { attempts, .. }) => Found::New { attempts: *attempts },
+        }
+    }
+
     fn insert(&mut self, key: Key, entry: Entry) {
         if self.by_token.insert(key, entry).is_none() {
             self.order.push_back(key);

@@ -3,7 +3,7 @@
 //! The browser gets fixed words and the request id; the log gets the particulars.
 
 use crate::flow::LoginError;
-use crate::provider::ProviderError;
+use crate::provider::{Endpoint, ProviderError};
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) enum Cause {
     UnknownState,
     WrongIssuer,
     UnknownProvider,
+    /// No logout token, or one that does not count (Back-Channel Logout 1.0 §2.8).
+    BadLogoutToken,
     LoginLoop,
     /// The provider's error code, fit to be shown.
     ProviderDenied(String),
@@ -105,7 +107,7 @@ impl Cause {
         match self {
             BadHost | ForeignHost | BadVersion | BadFraming | UpgradeToH2c | MethodNeverAllowed | HeaderTooLarge
             | BodyTooLarge | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
-            | NoSuchEndpoint | EndpointMethod(_) => self.request_words(),
+            | NoSuchEndpoint | EndpointMethod(_) | BadLogoutToken => self.request_words(),
             BadCallback | UnknownState | WrongIssuer | UnknownProvider | LoginLoop | ProviderDenied(_)
             | ProviderError(_) | ProviderSilent | ProviderWrong | SessionTooLarge => self.login_words(),
             Unauthenticated => words(
@@ -198,6 +200,11 @@ impl Cause {
                 ],
             ),
             BadFraming => bad("bad_framing", "It is not clear where the request ends.", "Try again."),
+            BadLogoutToken => bad(
+                "invalid_request",
+                "This is no sign-out that counts.",
+                "Nothing was changed.",
+            ),
             UpgradeToH2c => bad(
                 "bad_upgrade",
                 "An upgrade to h2c is not possible here.",
@@ -332,7 +339,11 @@ impl From<&LoginError> for Cause {
     fn from(error: &LoginError) -> Self {
         match error {
             LoginError::WrongIssuer => Self::WrongIssuer,
-            LoginError::Provider(error) => Self::from(error),
+            // A silent token endpoint has spent the code: this login cannot be saved by waiting.
+            LoginError::Provider(error) if matches!(error.endpoint, Endpoint::Discovery | Endpoint::Jwks) => {
+                Self::from(error)
+            }
+            LoginError::Provider(_) => Self::ProviderWrong,
             LoginError::NoIdToken | LoginError::User(_) => Self::ProviderWrong,
             LoginError::Random(_) => Self::Internal,
         }

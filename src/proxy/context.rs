@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
+use crate::seal::Jar;
 use crate::session::{Session, SessionChange};
 use crate::telemetry::Auth;
 use crate::upstream::Choice;
@@ -72,6 +73,14 @@ pub(super) struct CookieWork {
 }
 
 impl CookieWork {
+    /// Remembers which session cookies came, so that a new session replaces every one of them: a session that stayed
+    /// beside it, in one cookie where the new one is in parts, would be found first.
+    pub(super) fn note_session_names(&mut self, jar: &Jar<'_>) {
+        self.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        // The undivided one first: only so many are deleted by one answer.
+        self.session_names.sort_by_key(String::len);
+    }
+
     /// Takes the result of a refresh that ran beside the request, if it is there by now.
     pub(super) fn take_renewal(&mut self) {
         if !matches!(self.change, SessionChange::Keep) {

@@ -7,6 +7,7 @@
 //! | `site` | [`Site`]: a configuration, ready to serve |
 //! | `context` | what one request carries from phase to phase |
 //! | `head` | what is refused before any route is looked for |
+//! | `admission` | the pure part of the decisions, for `explain` too |
 //! | `decide` | route → session → standing → (refresh) → admit |
 //! | `endpoints` | the gateway's own endpoints |
 //! | `cause` | one table from what is wrong to status and words |
@@ -14,13 +15,16 @@
 //! | `cookies` | the one place where a request's effect becomes `Set-Cookie` |
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
+//! | `explain` | what a request would get, without sending it |
 //! | `failure` | errors of Pingora's become causes |
 
+mod admission;
 mod cause;
 mod context;
 mod cookies;
 mod decide;
 mod endpoints;
+mod explain;
 mod failure;
 mod head;
 mod incoming;
@@ -43,11 +47,13 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as Htt
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
 use self::decide::Decision;
+pub use self::explain::{Explanation, Question, explain};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
 use crate::flow::{Refresher, SpentLogins};
 use crate::policy::{ReturnTo, Target};
+use crate::session::Revocations;
 use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
@@ -62,6 +68,7 @@ pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
     spent: SpentLogins,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
@@ -75,6 +82,7 @@ impl Gateway {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
             spent: SpentLogins::default(),
+            revocations: Revocations::default(),
             metrics,
             clock,
             in_flight: Arc::default(),
@@ -242,7 +250,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let forward = context.forward.as_ref().ok_or_else(|| internal("nothing to forward"))?;
-        outgoing::prepare(request, context, forward)
+        outgoing::prepare(request, &context.site, &context.request_id, forward)
     }
 
     async fn request_body_filter(
@@ -284,7 +292,7 @@ impl ProxyHttp for Gateway {
         failure::answer(self, http, error, context).await
     }
 
-    /// One line a failure, with the request id and ours alone: see [`failure::answer`].
+    /// One line a failure, with the request id and ours alone: see `failure::answer`.
     fn suppress_error_log(&self, _: &HttpSession, _: &Context, _: &Error) -> bool {
         true
     }
@@ -313,7 +321,7 @@ impl ProxyHttp for Gateway {
             telemetry::access(&AccessLine {
                 route,
                 method: request.method.as_str(),
-                path: raw.split(['?', '#']).next().unwrap_or_default(),
+                path: logged_path(&raw),
                 status,
                 duration_ms: took.as_secs_f64() * 1_000.0,
                 user: context.user.as_deref(),
@@ -322,6 +330,16 @@ impl ProxyHttp for Gateway {
             });
         }
     }
+}
+
+/// A target without its query and, in absolute form, without its authority, where a password may stand.
+fn logged_path(raw: &str) -> &str {
+    let path = raw.split(['?', '#']).next().unwrap_or_default();
+    if path.starts_with('/') {
+        return path;
+    }
+    let rest = path.split_once("://").map_or(path, |(_, rest)| rest);
+    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Whether a person or a program reads the answer.

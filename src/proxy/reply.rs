@@ -52,11 +52,21 @@ impl Reply {
             .body(html.into())
     }
 
+    /// A page with one header of its own in place of the usual one.
+    pub(super) fn page_with(html: String, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        let mut reply = Self::page(200, html);
+        reply.headers.retain(|(own, _)| *own != name);
+        reply.headers.extend(value.map(|value| (name, value)));
+        reply
+    }
+
     /// A page whose form leads through us to the provider.
     pub(super) fn page_onward(html: String) -> Self {
-        let mut reply = Self::page(200, html);
-        reply.headers.retain(|(name, _)| *name != CONTENT_SECURITY_POLICY);
-        reply.with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_CONFIRM_SIGN_OUT))
+        Self::page_with(
+            html,
+            CONTENT_SECURITY_POLICY,
+            Some(HeaderValue::from_static(CSP_CONFIRM_SIGN_OUT)),
+        )
     }
 
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {

@@ -73,14 +73,19 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
+impl Running {
+    /// Requests and refreshes under way.
+    pub fn busy(&self) -> usize {
+        self.load.busy()
+    }
+}
+
 /// Starts a gateway on the current Tokio runtime. Every listener stands when this returns.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    // Once for the process: Pingora's TLS uses it too.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    check_roots()?;
+    prepare_tls()?;
     let metrics = Arc::new(Metrics::new());
     let listeners = listen::bind_all(&config.server)?;
     let admin_listener = config.admin.map(listen::bind_tcp).transpose()?;
@@ -143,6 +148,17 @@ where
     A: pingora::apps::ServerApp + Send + Sync + 'static,
 {
     tokio::spawn(async move { service.start_service(Some(Arc::new(Mutex::new(fds))), stopped, 1).await })
+}
+
+/// Chooses the TLS library's cryptography, once for the process, and looks whether Pingora can begin with it. Before
+/// anything connects or listens.
+///
+/// # Errors
+/// [`StartError::Unusable`] where the system's CA certificates cannot be read.
+pub fn prepare_tls() -> Result<(), StartError> {
+    // Pingora's TLS uses it too; a second time is no error.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    check_roots()
 }
 
 /// Pingora reads the system's CA certificates when it starts and panics where a file that `SSL_CERT_FILE` names is not

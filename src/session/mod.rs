@@ -4,9 +4,11 @@
 //! |---|---|
 //! | `mod` | [`Session`], [`Identity`], [`Tokens`] and what a request does to them, [`SessionChange`] |
 //! | `standing` | whether the session is good now: a pure function of it and the time |
+//! | `revocations` | sessions that the provider ended |
 //! | `wire` | the compact form inside the sealed cookie |
 //! | `store` | the session cookie: opened from a request's jar, sealed into new cookies |
 
+mod revocations;
 mod standing;
 mod store;
 mod wire;
@@ -16,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
+pub use revocations::{Ended, Revocations, Witness};
 pub use standing::{Lifetimes, Standing};
 pub use store::{CookieStore, Loaded, StoreError};
 
@@ -71,7 +74,17 @@ impl Identity {
                 .map_or(&[], |(_, values)| values),
         }
     }
+
+    /// A claim as a header carries it: its values with commas between; `None` where there are none, or too many.
+    pub fn in_header(&self, name: &str) -> Option<String> {
+        let values = self.claim(name);
+        let text = (!values.is_empty()).then(|| values.join(","))?;
+        (text.len() <= LONGEST_IN_HEADER).then_some(text)
+    }
 }
+
+/// Longest claim that is put into a header, bytes: many servers refuse longer lines.
+const LONGEST_IN_HEADER: usize = 8 * 1024;
 
 /// The tokens of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]

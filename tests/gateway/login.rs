@@ -120,9 +120,9 @@ async fn a_login_without_its_cookie_begins_once_more_and_then_ends_on_a_page() {
 async fn a_code_is_not_redeemed_again_after_a_failed_answer() {
     let gateway = Gateway::start().await;
     for (answer, status) in [
-        (Answer::Lost, 503),
-        (Answer::CutShort, 503),
-        (Answer::Close, 503),
+        (Answer::Lost, 502),
+        (Answer::CutShort, 502),
+        (Answer::Close, 502),
         (Answer::error(500, "server_error"), 502),
         (Answer::error(400, "invalid_grant"), 502),
         (Answer::error(401, "invalid_client"), 502),

@@ -4,7 +4,11 @@
 
 mod account;
 mod admin;
+mod hostile;
+mod hostile_login;
 mod login;
+mod logout;
+mod model;
 mod odd_providers;
 mod plain_oauth2;
 mod refresh;

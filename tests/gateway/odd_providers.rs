@@ -117,7 +117,7 @@ async fn a_token_answer_that_is_none_is_a_502_page_that_shows_nothing_of_it() {
         Answer::status(200, "application/json", ""),
         Answer::status(500, "text/html", "leak-me"),
         Answer::status(418, "text/html", "leak-me"),
-        Answer::Redirect("/leak-me".to_owned()),
+        Answer::Redirect(302, "/leak-me".to_owned()),
         Answer::Huge(2 * 1024 * 1024),
         Answer::MisSigned,
         Answer::id_token(|_, claims| claims["nonce"] = json!("leak-me")),

@@ -42,7 +42,7 @@ const TROUBLES: &[Case] = &[
         Answer::status(200, "text/html", "<h1>Welcome</h1>")
     }),
     ("no access token", || Answer::document(&json!({"token_type": "Bearer"}))),
-    ("a redirect", || Answer::Redirect("/elsewhere".to_owned())),
+    ("a redirect", || Answer::Redirect(302, "/elsewhere".to_owned())),
     ("a closed connection", || Answer::Close),
     ("silence", || Answer::Hang),
 ];

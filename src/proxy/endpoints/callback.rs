@@ -81,7 +81,7 @@ impl Call<'_> {
             &site.names,
             request.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes),
         );
-        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.note_session_names(&jar);
         let name = site.names.login(&state.id);
         jar.values(&name)
             .find_map(|value| PendingLogin::open(&site.sealer, &name, value, context.now).ok())

@@ -5,6 +5,7 @@
 //! | `login` | `start`, `sign_in`, and how a page load becomes a login |
 //! | `callback` | `callback` |
 //! | `sign_out` | `sign_out`, `signed_out` |
+//! | `logout` | `backchannel_logout`, `frontchannel_logout` |
 //! | `account` | `userinfo`, `refresh` |
 //! | `auth` | `auth`, for other proxies |
 
@@ -12,6 +13,7 @@ mod account;
 mod auth;
 mod callback;
 mod login;
+mod logout;
 mod sign_out;
 
 use http::Method;
@@ -65,6 +67,8 @@ pub(super) async fn answer(
         "/signed_out" => call.only(PAGE, "GET, HEAD")?.signed_out(context),
         "/userinfo" => call.only(PAGE, "GET, HEAD")?.userinfo(http, context).await,
         "/refresh" => call.only(&[Method::POST], "POST")?.refresh(http, context).await,
+        "/backchannel_logout" => call.only(&[Method::POST], "POST")?.backchannel(http, context).await,
+        "/frontchannel_logout" => call.only(&[Method::GET], "GET")?.frontchannel(context),
         "/auth" => call.auth(http, context).await,
         _ => match name.strip_prefix("/static/").and_then(pages::asset) {
             Some(asset) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{COOKIE, HeaderValue};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
 
 use super::{Call, first};
@@ -15,6 +16,7 @@ use crate::policy::{self, Initiator, ReturnTo};
 use crate::proxy::cause::Cause;
 use crate::proxy::context::Context;
 use crate::proxy::decide::{Decision, sent};
+use crate::proxy::head::header;
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
 use crate::proxy::{FormError, read_form};
@@ -31,7 +33,7 @@ const CONFIRM_FOR: Duration = Duration::from_secs(600);
 
 impl Call<'_> {
     /// `sign_out?rd=…`: ends the session here and goes on to the provider's own sign-out. What another site's page
-    /// sends is asked to be confirmed: an `<img>` signs nobody out.
+    /// sends is asked to be confirmed, and what loads as part of a page: an `<img>` signs nobody out.
     pub(super) async fn sign_out(&self, http: &mut HttpSession, context: &mut Context) -> Result<Decision, Cause> {
         let site = Arc::clone(&context.site);
         let form = self.form(http).await?;
@@ -44,12 +46,13 @@ impl Call<'_> {
             request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes),
         );
         let loaded = site.store.load(&site.sealer, &jar, context.now);
-        if let (Initiator::CrossSite, Some(loaded)) = (sender, &loaded)
+        let doubtful = sender == Initiator::CrossSite || (self.method != Method::POST && is_embedded(request));
+        if let (true, Some(loaded)) = (doubtful, &loaded)
             && !confirmed(&site, &form, &loaded.session, context.now)
         {
             return confirmation(&site, &loaded.session, return_to.as_ref(), context.now);
         }
-        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.note_session_names(&jar);
         context.cookies.change = SessionChange::Clear;
         let onward = match loaded {
             Some(loaded) => self.leave(context, &site, &loaded.session, return_to.as_ref()).await,
@@ -167,4 +170,15 @@ fn marks(session: &Session) -> Vec<u8> {
         session.identity.user.as_deref().unwrap_or_default()
     )
     .into_bytes()
+}
+
+/// Whether the request loads a part of a page, such as an image that a visitor put there: nobody asked to leave.
+/// Where the browser sends no Fetch Metadata (over http), an image is told by what it accepts.
+fn is_embedded(request: &RequestHeader) -> bool {
+    match header(request, "sec-fetch-dest") {
+        Some(dest) => !matches!(dest, "document" | "iframe" | "frame" | "empty"),
+        None => {
+            header(request, "accept").is_some_and(|accept| accept.contains("image/") && !accept.contains("text/html"))
+        }
+    }
 }

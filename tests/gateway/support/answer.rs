@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
-use http::{Response, StatusCode, header};
+use http::{Response, header};
 use serde_json::{Value, json};
 use sidegate::demo::provider::{Provider, SigningKey};
 
@@ -26,8 +26,8 @@ pub enum Answer {
         content_type: &'static str,
         body: Vec<u8>,
     },
-    /// A redirect instead.
-    Redirect(String),
+    /// A redirect instead, with this status.
+    Redirect(u16, String),
     /// No answer, and the connection stays.
     Hang,
     /// The connection is closed; the provider does not see the request.
@@ -99,7 +99,7 @@ impl Answer {
     pub fn wants_the_provider(&self) -> bool {
         !matches!(
             self,
-            Self::Fixed { .. } | Self::Redirect(_) | Self::Hang | Self::Close | Self::Huge(_)
+            Self::Fixed { .. } | Self::Redirect(..) | Self::Hang | Self::Close | Self::Huge(_)
         )
     }
 
@@ -116,10 +116,8 @@ impl Answer {
                     .header(header::CONTENT_TYPE, content_type);
                 Ok(head.body(body.into()).unwrap())
             }
-            Self::Redirect(to) => {
-                let head = Response::builder()
-                    .status(StatusCode::FOUND)
-                    .header(header::LOCATION, to);
+            Self::Redirect(status, to) => {
+                let head = Response::builder().status(status).header(header::LOCATION, to);
                 Ok(head.body(Body::empty()).unwrap())
             }
             Self::Huge(size) => {

@@ -83,7 +83,8 @@ impl Browser {
         self.navigation("POST", target, Some(&self.home)).form(fields)
     }
 
-    fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
+    /// A page load that the page at `initiator` begins.
+    pub fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
         let mut request = self.request(method, target);
         let site = match initiator {
             None => "none",
@@ -135,7 +136,12 @@ impl Browser {
 
     /// As [`Browser::login`], but stops before the callback is sent: its URL.
     pub async fn login_until_callback(&self, target: &str, person: &str) -> String {
-        let mut response = self.visit(target).send().await;
+        let first = self.visit(target).send().await;
+        self.walk_until_callback(first, person).await
+    }
+
+    /// Goes on from any answer of a login, but stops before the callback is sent: its URL.
+    pub async fn walk_until_callback(&self, mut response: Response, person: &str) -> String {
         for _ in 0..STEPS {
             let request = self
                 .step(&response, person)
