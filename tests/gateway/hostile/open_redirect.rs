@@ -398,7 +398,9 @@ async fn no_header_of_a_strangers_appears_in_an_answer() {
             let answer = ask(&gateway, line, &[header, NAVIGATES]).await;
             let whole = format!("{:?} {}", answer.lines, answer.text()).to_lowercase();
             assert!(
-                !["evil", "javascript", "666"].iter().any(|word| whole.contains(word)),
+                !["evil.", "javascript", ":666", "%3a666"]
+                    .iter()
+                    .any(|word| whole.contains(word)),
                 "{line}, {header}: {whole}"
             );
             let to = answer.header("location").unwrap_or("/");
