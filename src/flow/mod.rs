@@ -9,10 +9,12 @@
 //! | `refresh` | [`Refresher`]: one token request per refresh token, its result for everybody who waits |
 //! | `renew` | one refresh: token request, claims, the new session |
 //! | `sign_out` | revocation and the way to the end-session endpoint |
-//! | `spent` | logins that were completed: none is completed twice |
+//! | `form` | [`KeptForm`]: a form that waits in the browser for a login |
+//! | `spent` | what may be used once and was: logins, kept forms |
 
 mod callback;
 mod complete;
+mod form;
 mod identity;
 mod login;
 mod refresh;
@@ -22,10 +24,11 @@ mod spent;
 
 pub use callback::{Callback, CallbackError, Granted};
 pub use complete::{LoginError, check_issuer, complete};
+pub use form::{Account, KeptForm, fresh_id};
 pub use login::{Beginning, Begun, PendingLogin, State, begin};
 pub use refresh::{Outcome, Refresher, Renewal};
 pub use sign_out::{Goodbye, revoke, sign_out_url};
-pub use spent::SpentLogins;
+pub use spent::Spent;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

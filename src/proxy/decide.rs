@@ -10,8 +10,10 @@ use pingora::proxy::Session as HttpSession;
 use super::Gateway;
 use super::cause::Cause;
 use super::context::{Context, Forward, Place};
+use super::delivery;
 use super::endpoints;
 use super::head::{self, ClientFacts, header};
+use super::kept;
 use super::reply::Reply;
 use super::site::Site;
 use crate::config::{Access, Route, Unauthenticated};
@@ -94,7 +96,42 @@ async fn checked(
         Found::EncodedSlash => return Err(Cause::EncodedSlash),
     };
     context.place = Place::Route(index);
-    admit(gateway, context, site, request, &target, index, facts).await
+    let asked = Asked {
+        request,
+        target: &target,
+        host,
+        route: &site.config.routes[index],
+    };
+    match admit(gateway, context, site, request, index, facts).await? {
+        Admission::Forward(forward) if forward.session.is_some() && delivery::is_delivery(request, asked.route) => {
+            delivery::deliver(gateway, http, context, &asked, forward).await
+        }
+        Admission::Forward(forward) => Ok(Decision::Forward(forward)),
+        Admission::Login => login_or_refuse(gateway, http, context, site, &asked).await,
+    }
+}
+
+/// A request on its route.
+pub(super) struct Asked<'a> {
+    pub(super) request: &'a RequestHeader,
+    pub(super) target: &'a Target<'a>,
+    pub(super) host: &'a str,
+    pub(super) route: &'a Route,
+}
+
+impl Asked<'_> {
+    /// Path and query as they came.
+    pub(super) fn raw_target(&self) -> Result<&str, Cause> {
+        std::str::from_utf8(self.request.raw_path()).map_err(|_| Cause::BadTarget)
+    }
+}
+
+/// Whether a request may go on to the application.
+enum Admission {
+    /// It may.
+    Forward(Forward),
+    /// Not before a login.
+    Login,
 }
 
 /// Route, session, rules.
@@ -103,13 +140,15 @@ async fn admit(
     context: &mut Context,
     site: &Site,
     request: &RequestHeader,
-    target: &Target<'_>,
     index: usize,
     facts: ClientFacts,
-) -> Result<Decision, Cause> {
+) -> Result<Admission, Cause> {
     let route = &site.config.routes[index];
     context.body_limit = route.max_body.unwrap_or(site.config.server.request_body_limit);
-    check_body(request, context.body_limit)?;
+    // A sealed form is larger than the form, which was measured when it was kept and is again on its way.
+    if !delivery::is_delivery(request, route) {
+        check_body(request, context.body_limit)?;
+    }
     let upgrade = is_upgrade(request);
     let patient = upgrade || header(request, "accept").is_some_and(|accept| accept.contains("text/event-stream"));
     let forward = |session| Forward {
@@ -117,13 +156,14 @@ async fn admit(
         session,
         choice: None,
         patient,
+        carried: delivery::Carried::Nothing,
         origin: facts.clone(),
     };
     match route.access {
         Access::Deny => return Err(Cause::RouteDenies),
         Access::Public => {
             context.auth = Auth::Public;
-            return Ok(Decision::Forward(forward(None)));
+            return Ok(Admission::Forward(forward(None)));
         }
         Access::Login | Access::Optional => {}
     }
@@ -135,17 +175,16 @@ async fn admit(
     match visitor {
         Visitor::SignedIn(session) if usable(&session, route, site) => {
             judge(site, route, &session, context)?;
-            Ok(Decision::Forward(forward(Some(session))))
+            Ok(Admission::Forward(forward(Some(session))))
         }
-        Visitor::SignedIn(_) => login_or_refuse(gateway, context, site, request, target, route).await,
-        Visitor::Stranger if route.access == Access::Optional => Ok(Decision::Forward(forward(None))),
-        Visitor::Stranger => login_or_refuse(gateway, context, site, request, target, route).await,
+        Visitor::Stranger if route.access == Access::Optional => Ok(Admission::Forward(forward(None))),
+        Visitor::SignedIn(_) | Visitor::Stranger => Ok(Admission::Login),
         Visitor::Unavailable => Err(Cause::RefreshUnavailable),
     }
 }
 
 /// A body that says it is past the limit is not even begun; one that does not is counted on its way.
-fn check_body(request: &RequestHeader, limit: u64) -> Result<(), Cause> {
+pub(super) fn check_body(request: &RequestHeader, limit: u64) -> Result<(), Cause> {
     let stated = header(request, "content-length").and_then(|text| text.parse::<u64>().ok());
     match stated {
         Some(stated) if limit > 0 && stated > limit => Err(Cause::BodyTooLarge),
@@ -304,23 +343,30 @@ pub(super) fn judge(site: &Site, route: &Route, session: &Session, context: &Con
 /// No session, and the route wants one.
 async fn login_or_refuse(
     gateway: &Gateway,
+    http: &mut HttpSession,
     context: &mut Context,
     site: &Site,
-    request: &RequestHeader,
-    target: &Target<'_>,
-    route: &Route,
+    asked: &Asked<'_>,
 ) -> Result<Decision, Cause> {
-    let page = wants_page(request);
+    let (request, route) = (asked.request, asked.route);
+    let (page, form) = (wants_page(request), kept::is_form(asked));
     let redirect = match route.unauthenticated {
-        Unauthenticated::Auto => page,
+        Unauthenticated::Auto => page || form,
         Unauthenticated::Redirect => true,
         Unauthenticated::Status401 => false,
     };
     if is_upgrade(request) || !redirect {
         return Err(Cause::Unauthenticated);
     }
+    if form {
+        return kept::keep(http, context, site, asked).await;
+    }
+    let fragment = site.config.server.keep_fragment && page && request.method == Method::GET;
+    if fragment && let Some(decision) = kept::keep_fragment(site, asked)? {
+        return Ok(decision);
+    }
     let return_to = if matches!(request.method, Method::GET | Method::HEAD) {
-        ReturnTo::of_request(target)
+        ReturnTo::of_request(asked.target)
     } else {
         ReturnTo::root()
     };

@@ -77,6 +77,7 @@ pub(super) fn prepare(request: &mut RequestHeader, context: &Context, forward: &
             request.insert_header(name.clone(), value)?;
         }
     }
+    forward.carried.head(request)?;
     say_host(request, site, route, forward)?;
     rewrite(request, route)
 }

@@ -45,17 +45,20 @@ impl Reply {
     }
 
     pub(super) fn page(status: u16, html: String) -> Self {
+        Self::page_under(CSP, status, html)
+    }
+
+    /// A page with a policy of its own.
+    pub(super) fn page_under(policy: &'static str, status: u16, html: String) -> Self {
         Self::empty(status)
             .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
-            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP))
+            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
             .body(html.into())
     }
 
     /// A page whose form leads through us to the provider.
     pub(super) fn page_onward(html: String) -> Self {
-        let mut reply = Self::page(200, html);
-        reply.headers.retain(|(name, _)| *name != CONTENT_SECURITY_POLICY);
-        reply.with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_CONFIRM_SIGN_OUT))
+        Self::page_under(CSP_CONFIRM_SIGN_OUT, 200, html)
     }
 
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
@@ -237,7 +240,7 @@ pub(super) async fn refuse(
 ) -> Result<()> {
     let site = std::sync::Arc::clone(&context.site);
     let reader = super::reader(http);
-    let retry = super::retry_target(http, &site);
+    let retry = context.retry.take().unwrap_or_else(|| super::retry_target(http, &site));
     let reply = Reply::refusal(&site, cause, reader, &context.request_id, &retry);
     reply.send(http, &site, cookies).await
 }
