@@ -2,6 +2,7 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod forms;
 mod login;
 mod support;
 mod support_works;
