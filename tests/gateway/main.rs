@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
 mod forms;
+mod in_chromium;
 mod login;
 mod support;
 mod support_works;
