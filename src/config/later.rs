@@ -4,7 +4,6 @@
 /// Keys; `*` stands for a name, `[]` for the place in a list.
 const KEYS: &[&str] = &[
     "server.proxy_protocol",
-    "server.keep_fragment",
     "server.h2c",
     "server.tls.client_ca",
     "server.limits.header_timeout",
@@ -27,7 +26,6 @@ const KEYS: &[&str] = &[
     "routes[].bearer_audiences",
     "routes[].basic_login",
     "routes[].exchange",
-    "routes[].stash_post",
     "routes[].allow.acr",
     "telemetry",
 ];

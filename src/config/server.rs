@@ -50,6 +50,8 @@ pub struct Server {
     pub any_host: bool,
     /// `Strict-Transport-Security` on own answers (https only).
     pub hsts: bool,
+    /// A small page keeps the `#fragment` over the login.
+    pub keep_fragment: bool,
     /// `[server.tls]`; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// Largest request header, bytes.
@@ -124,6 +126,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
         _ => authority(value).map(Some),
     });
     let hsts = r.flag("hsts", true);
+    let keep_fragment = r.flag("keep_fragment", false);
     let tls = r.table("tls").and_then(|mut tls| read_tls(&mut tls, source));
     let mut limits = r.section("limits");
     Server {
@@ -138,6 +141,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
         any_host: hosts.contains(&None),
         hosts: hosts.into_iter().flatten().collect(),
         hsts,
+        keep_fragment,
         tls,
         request_header_limit: limits.or("request_header", 64 << 10, |value| match size(value)? {
             small if small < 1024 => Err("leaves no room for a request; write at least \"1KiB\"".to_owned()),

@@ -10,10 +10,12 @@
 //! | `renew` | one refresh: token request, claims, the new session |
 //! | `sign_out` | revocation and the way to the end-session endpoint |
 //! | `turns` | manners towards a provider: how many refreshes at once, and none while it is down |
-//! | `spent` | logins that were completed: none is completed twice |
+//! | `form` | [`KeptForm`]: a form that waits in the browser for a login |
+//! | `spent` | what may be used once and was: logins, kept forms |
 
 mod callback;
 mod complete;
+mod form;
 mod identity;
 mod login;
 mod refresh;
@@ -24,11 +26,12 @@ mod turns;
 
 pub use callback::{Callback, CallbackError, Granted};
 pub use complete::{LoginError, check_issuer, complete};
+pub use form::{Account, KeptForm, fresh_id};
 pub use identity::{UnusableUser, identity};
 pub use login::{Beginning, Begun, PendingLogin, State, begin};
 pub use refresh::{Outcome, Refresher, Renewal};
 pub use sign_out::{Goodbye, revoke, sign_out_url};
-pub use spent::SpentLogins;
+pub use spent::Spent;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -245,17 +245,14 @@ fn replay(
     let good = renewed.tokens.expires_at.is_none_or(|end| now < end);
     // Until a browser has it, a result is kept as long as it is good; then for the grace.
     let in_time = first_taken_at.is_none_or(|taken| now.since(taken) < grace);
-    match (in_time && !newer, good, rotated) {
-        (true, true, _) => {
-            first_taken_at.get_or_insert(now);
-            Replay::Same(Box::new(renewed.clone()))
-        }
-        (true, false, true) => {
-            first_taken_at.get_or_insert(now);
-            Replay::Next(Box::new(renewed.clone()))
-        }
-        (false, _, true) => Replay::Spent,
-        (_, _, false) => Replay::Again,
+    if in_time && good && !newer {
+        first_taken_at.get_or_insert(now);
+        return Replay::Same(Box::new(renewed.clone()));
+    }
+    match (rotated, first_taken_at) {
+        (false, _) => Replay::Again,
+        (true, None) => Replay::Next(Box::new(renewed.clone())),
+        (true, Some(_)) => Replay::Spent,
     }
 }
 

@@ -6,7 +6,9 @@ use http::Method;
 use pingora::http::RequestHeader;
 
 use super::cause::Cause;
-use super::decide::{check_body, check_initiator, is_upgrade, wants_page};
+use super::decide::{Asked, check_body, check_initiator, is_upgrade, wants_page};
+use super::delivery;
+use super::kept;
 use super::site::Site;
 use crate::config::{Access, Route, Unauthenticated};
 use crate::policy::{self, Beneath, Denial, Found, ReturnTo, Target};
@@ -47,7 +49,10 @@ pub(super) enum Entrance {
 
 /// Whether the route lets this request come as far as the question who it is.
 pub(super) fn entrance(site: &Site, route: &Route, request: &RequestHeader, host: &str) -> Result<Entrance, Cause> {
-    check_body(request, body_limit(site, route))?;
+    // A sealed form is larger than the form, which was measured when it was kept and is again on its way.
+    if !delivery::is_delivery(request, route) {
+        check_body(request, body_limit(site, route))?;
+    }
     match route.access {
         Access::Deny => return Err(Cause::RouteDenies),
         Access::Public => return Ok(Entrance::Open),
@@ -75,20 +80,15 @@ pub(super) enum Admission<'r> {
 }
 
 /// Judges a visitor; `session` is `None` for one who has none (any more).
-pub(super) fn admission<'r>(
-    site: &Site,
-    route: &'r Route,
-    request: &RequestHeader,
-    target: &Target<'_>,
-    session: Option<&Session>,
-) -> Admission<'r> {
+pub(super) fn admission<'r>(site: &Site, asked: &Asked<'r>, session: Option<&Session>) -> Admission<'r> {
+    let route = asked.route;
     match session {
         Some(session) if usable(session, route, site) => match allowed(site, route, session) {
             Ok(()) => Admission::Forward,
             Err(denial) => Admission::Denied(denial),
         },
         None if route.access == Access::Optional => Admission::Forward,
-        _ => login(route, request, target),
+        _ => login(asked),
     }
 }
 
@@ -115,9 +115,10 @@ pub(super) fn usable(session: &Session, route: &Route, site: &Site) -> bool {
 }
 
 /// No session, and the route wants one.
-fn login(route: &Route, request: &RequestHeader, target: &Target<'_>) -> Admission<'static> {
-    let redirect = match route.unauthenticated {
-        Unauthenticated::Auto => wants_page(request),
+fn login(asked: &Asked<'_>) -> Admission<'static> {
+    let request = asked.request;
+    let redirect = match asked.route.unauthenticated {
+        Unauthenticated::Auto => wants_page(request) || kept::is_form(asked),
         Unauthenticated::Redirect => true,
         Unauthenticated::Status401 => false,
     };
@@ -125,7 +126,7 @@ fn login(route: &Route, request: &RequestHeader, target: &Target<'_>) -> Admissi
         return Admission::Unauthenticated;
     }
     Admission::Login(if matches!(request.method, Method::GET | Method::HEAD) {
-        ReturnTo::of_request(target)
+        ReturnTo::of_request(asked.target)
     } else {
         ReturnTo::root()
     })

@@ -44,6 +44,9 @@ pub(super) enum Cause {
     ProviderSilent,
     ProviderWrong,
     SessionTooLarge,
+    // A form that was kept over the login.
+    KeptFormUnknown,
+    KeptFormSent,
     // Behind us.
     RefreshUnavailable,
     UpstreamDown,
@@ -131,6 +134,24 @@ impl Cause {
                     "You may not see this page",
                     "This page is not for your account.",
                     "Use another account, or ask whoever runs this page for access.",
+                ],
+            ),
+            KeptFormUnknown => words(
+                400,
+                "kept_form_unknown",
+                [
+                    "What you entered was not sent on",
+                    "It was kept while you signed in, but it took too long, or it was kept for another page.",
+                    "Go back to the form and send it again.",
+                ],
+            ),
+            KeptFormSent => words(
+                409,
+                "kept_form_sent",
+                [
+                    "This was sent already",
+                    "What you entered was kept while you signed in, and is sent on once only.",
+                    "Look whether the application has it before you send it again.",
                 ],
             ),
             RefreshUnavailable => later(

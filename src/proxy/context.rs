@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::delivery::Carried;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
@@ -30,6 +31,10 @@ pub struct Context {
     pub(super) body_seen: u64,
     /// Connection attempts so far.
     pub(super) attempts: usize,
+    /// A server of the application's took a connection for this request.
+    pub(super) connected: bool,
+    /// Where "try again" leads on an error page of an endpoint of ours; `None`: to the page that was asked for.
+    pub(super) retry: Option<String>,
     /// The answer went to the browser as an upgrade or stream: its end is no error.
     pub(super) upgraded: bool,
     pub(super) _in_flight: InFlight,
@@ -54,6 +59,8 @@ pub(super) struct Forward {
     pub(super) choice: Option<Choice>,
     /// A WebSocket or event stream, which may be silent for long.
     pub(super) patient: bool,
+    /// What goes in place of the body.
+    pub(super) carried: Carried,
     /// `X-Forwarded-For`, `-Proto` and `-Host`, and the trust they were made with.
     pub(super) origin: super::head::ClientFacts,
 }

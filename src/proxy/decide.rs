@@ -10,13 +10,15 @@ use super::Gateway;
 use super::admission::{Admission, Destination, Entrance, admission, allowed, body_limit, entrance, locate};
 use super::cause::Cause;
 use super::context::{Context, Forward, Place};
+use super::delivery;
 use super::endpoints;
 use super::head::{self, ClientFacts, header};
+use super::kept;
 use super::reply::Reply;
 use super::site::Site;
 use crate::config::Route;
 use crate::flow::Outcome;
-use crate::policy::{self, Denial, Initiator, Sent, Target};
+use crate::policy::{self, Denial, Initiator, ReturnTo, Sent, Target};
 use crate::seal::Jar;
 use crate::session::{Session, SessionChange, Standing};
 use crate::telemetry::{Auth, Event};
@@ -86,47 +88,68 @@ async fn checked(
         Destination::Route(index) => index,
     };
     context.place = Place::Route(index);
-    admit(gateway, context, site, request, &target, index, facts).await
+    let asked = Asked {
+        request,
+        target: &target,
+        host,
+        route: &site.config.routes[index],
+    };
+    admit(gateway, http, context, site, &asked, index, facts).await
+}
+
+/// A request on its route.
+pub(super) struct Asked<'a> {
+    pub(super) request: &'a RequestHeader,
+    pub(super) target: &'a Target<'a>,
+    pub(super) host: &'a str,
+    pub(super) route: &'a Route,
+}
+
+impl Asked<'_> {
+    /// Path and query as they came.
+    pub(super) fn raw_target(&self) -> Result<&str, Cause> {
+        std::str::from_utf8(self.request.raw_path()).map_err(|_| Cause::BadTarget)
+    }
 }
 
 /// Route, session, rules.
 async fn admit(
     gateway: &Gateway,
+    http: &mut HttpSession,
     context: &mut Context,
     site: &Site,
-    request: &RequestHeader,
-    target: &Target<'_>,
+    asked: &Asked<'_>,
     index: usize,
     facts: ClientFacts,
 ) -> Result<Decision, Cause> {
-    let route = &site.config.routes[index];
+    let route = asked.route;
     context.body_limit = body_limit(site, route);
-    let entrance = entrance(site, route, request, &facts.host)?;
-    let events = header(request, "accept").is_some_and(|accept| accept.contains("text/event-stream"));
-    let patient = is_upgrade(request) || events;
-    let forward = |session| {
-        Decision::Forward(Forward {
-            route: index,
-            session,
-            choice: None,
-            patient,
-            origin: facts,
-        })
+    let entrance = entrance(site, route, asked.request, &facts.host)?;
+    let events = header(asked.request, "accept").is_some_and(|accept| accept.contains("text/event-stream"));
+    let patient = is_upgrade(asked.request) || events;
+    let forward = |session| Forward {
+        route: index,
+        session,
+        choice: None,
+        patient,
+        carried: delivery::Carried::Nothing,
+        origin: facts,
     };
     if entrance == Entrance::Open {
         context.auth = Auth::Public;
-        return Ok(forward(None));
+        return Ok(Decision::Forward(forward(None)));
     }
-    let session = match visitor(gateway, context, site, request).await {
+    let session = match visitor(gateway, context, site, asked.request).await {
         Visitor::SignedIn(session) => Some(session),
         Visitor::Stranger => None,
         Visitor::Unavailable => return Err(Cause::RefreshUnavailable),
     };
-    match admission(site, route, request, target, session.as_deref()) {
-        Admission::Forward => Ok(forward(session)),
-        Admission::Login(to) => {
-            endpoints::send_to_login(gateway, context, site, request, &route.providers, &to, None).await
+    match admission(site, asked, session.as_deref()) {
+        Admission::Forward if session.is_some() && delivery::is_delivery(asked.request, route) => {
+            delivery::deliver(gateway, http, context, asked, forward(session)).await
         }
+        Admission::Forward => Ok(Decision::Forward(forward(session))),
+        Admission::Login(to) => login(gateway, http, context, site, asked, &to).await,
         Admission::Unauthenticated => Err(Cause::Unauthenticated),
         Admission::Denied(denial) => Err(denied(&denial, route, session.as_deref(), context)),
     }
@@ -251,12 +274,17 @@ pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &S
     let Some((_, provider)) = site.provider(&session.provider) else {
         return Visitor::Stranger;
     };
-    match gateway
-        .refresher
-        .refresh(provider, session, site.config.session.refresh_grace, context.now)
-        .outcome()
-        .await
+    let (grace, now) = (site.config.session.refresh_grace, context.now);
+    let refresh = |session: &Session| gateway.refresher.refresh(provider, session, grace, now).outcome();
+    let mut outcome = refresh(session).await;
+    // A refresh that was under way for long may bring tokens that are over by now.
+    if let Outcome::Renewed(renewed) = &outcome
+        && renewed.tokens.obtained_at < now
+        && site.lifetimes.standing(renewed, now) == Standing::Expired
     {
+        outcome = refresh(renewed).await;
+    }
+    match outcome {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
         Outcome::Refused => ended(context),
         Outcome::Unavailable => Visitor::Unavailable,
@@ -293,6 +321,29 @@ fn denied(denial: &Denial<'_>, route: &Route, session: Option<&Session>, context
         .cause(&cause)
         .write();
     Cause::NotAllowed
+}
+
+/// No session, and the route wants one: what the browser would lose on the way is kept.
+async fn login(
+    gateway: &Gateway,
+    http: &mut HttpSession,
+    context: &mut Context,
+    site: &Site,
+    asked: &Asked<'_>,
+    return_to: &ReturnTo,
+) -> Result<Decision, Cause> {
+    let request = asked.request;
+    if kept::is_form(asked) {
+        return kept::keep(http, context, site, asked).await;
+    }
+    let page = wants_page(request) && request.method == http::Method::GET;
+    if site.config.server.keep_fragment
+        && page
+        && let Some(decision) = kept::keep_fragment(site, asked)?
+    {
+        return Ok(decision);
+    }
+    endpoints::send_to_login(gateway, context, site, request, &asked.route.providers, return_to, None).await
 }
 
 /// Whether the request loads a page.

@@ -9,6 +9,8 @@ use pingora::http::RequestHeader;
 use super::admission::{Admission, Destination, Entrance, admission, entrance, locate};
 use super::cause::Cause;
 use super::context::Forward;
+use super::decide::Asked;
+use super::delivery::Carried;
 use super::head::{self, ClientFacts};
 use super::outgoing;
 use super::reply::Reply;
@@ -148,7 +150,13 @@ fn judge(
         },
     };
     if route.access != Access::Public {
-        match admission(site, route, request, target, session.as_ref()) {
+        let asked = Asked {
+            request,
+            target,
+            host: &facts.host,
+            route,
+        };
+        match admission(site, &asked, session.as_ref()) {
             Admission::Forward => told.because.push(admitted(route, session.as_ref())),
             Admission::Login(_) => {
                 told.login(site, route, request);
@@ -294,6 +302,7 @@ impl Explanation {
             session: session.map(Box::new),
             choice: Some(site.upstreams.choose(upstream)),
             patient: false,
+            carried: Carried::Nothing,
             origin,
         };
         let mut sent = request.clone();

@@ -7,6 +7,7 @@ use pingora::proxy::{FailToProxy, Session as HttpSession};
 
 use super::cause::Cause;
 use super::context::Context;
+use super::delivery::Carried;
 use super::reply::Reply;
 use super::{Gateway, cookies, reader, retry_target};
 
@@ -20,6 +21,12 @@ pub(super) async fn answer(
     error: &Error,
     context: &mut Context,
 ) -> FailToProxy {
+    // Nobody has it yet: the browser may send it again.
+    if let Some(Carried::Form(form)) = context.forward.as_ref().map(|forward| &forward.carried)
+        && !context.connected
+    {
+        gateway.delivered.give_back(&form.id);
+    }
     let Some(cause) = cause(error) else {
         return FailToProxy {
             error_code: 0,

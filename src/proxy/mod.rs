@@ -10,6 +10,8 @@
 //! | `admission` | the pure part of the decisions, for `explain` too |
 //! | `decide` | route → session → standing → (refresh) → admit |
 //! | `endpoints` | the gateway's own endpoints |
+//! | `kept` | forms and fragments that are carried over a login |
+//! | `delivery` | a kept form that comes back is put in place of the body |
 //! | `cause` | one table from what is wrong to status and words |
 //! | `reply` | the gateway's own answers |
 //! | `cookies` | the one place where a request's effect becomes `Set-Cookie` |
@@ -23,11 +25,13 @@ mod cause;
 mod context;
 mod cookies;
 mod decide;
+mod delivery;
 mod endpoints;
 mod explain;
 mod failure;
 mod head;
 mod incoming;
+mod kept;
 mod outgoing;
 mod reply;
 mod site;
@@ -51,7 +55,7 @@ pub use self::explain::{Explanation, Question, explain};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
-use crate::flow::{Refresher, SpentLogins};
+use crate::flow::{Refresher, Spent};
 use crate::policy::{ReturnTo, Target};
 use crate::session::Revocations;
 use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
@@ -67,7 +71,8 @@ const FORM_TIME: Duration = Duration::from_secs(10);
 pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
-    spent: SpentLogins,
+    spent: Spent,
+    delivered: Spent,
     revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
@@ -81,7 +86,8 @@ impl Gateway {
         Self {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
-            spent: SpentLogins::default(),
+            spent: Spent::default(),
+            delivered: Spent::default(),
             revocations: Revocations::default(),
             metrics,
             clock,
@@ -145,6 +151,8 @@ impl ProxyHttp for Gateway {
             forward: None,
             body_seen: 0,
             attempts: 0,
+            connected: false,
+            retry: None,
             upgraded: false,
             _in_flight: InFlight::enter(&self.in_flight),
         }
@@ -232,6 +240,7 @@ impl ProxyHttp for Gateway {
         _: Option<&pingora::protocols::Digest>,
         context: &mut Context,
     ) -> Result<()> {
+        context.connected = true;
         if let Some(choice) = context
             .forward
             .as_ref()
@@ -257,9 +266,12 @@ impl ProxyHttp for Gateway {
         &self,
         _: &mut HttpSession,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if let Some(forward) = &mut context.forward {
+            forward.carried.fill(body, end);
+        }
         context.body_seen += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         // What follows an upgrade is no body.
         if context.body_limit > 0 && context.body_seen > context.body_limit && !context.upgraded {
@@ -379,26 +391,36 @@ enum FormError {
 
 /// Reads a small form for one of our own endpoints.
 async fn read_form(http: &mut HttpSession) -> Result<String, FormError> {
+    let form = read_body(http, LARGEST_FORM, FORM_TIME).await?;
+    String::from_utf8(form).map_err(|_| FormError::Unreadable)
+}
+
+/// Reads a whole body of at most `most` bytes; one that says it is larger is not begun.
+async fn read_body(http: &mut HttpSession, most: usize, time: Duration) -> Result<Vec<u8>, FormError> {
+    let stated = head::header(http.req_header(), "content-length").and_then(|text| text.parse::<usize>().ok());
+    if stated.is_some_and(|stated| stated > most) {
+        return Err(FormError::TooLarge);
+    }
     let read = async {
         // Pingora does not answer `Expect: 100-continue` for us (RFC 9110 §10.1.1).
         http.write_continue_response()
             .await
             .map_err(|_| FormError::Unreadable)?;
-        let mut form = Vec::new();
+        let mut form = Vec::with_capacity(stated.unwrap_or_default());
         while let Some(chunk) = http
             .downstream_session
             .read_request_body()
             .await
             .map_err(|_| FormError::Unreadable)?
         {
-            if form.len() + chunk.len() > LARGEST_FORM {
+            if form.len() + chunk.len() > most {
                 return Err(FormError::TooLarge);
             }
             form.extend_from_slice(&chunk);
         }
-        String::from_utf8(form).map_err(|_| FormError::Unreadable)
+        Ok(form)
     };
-    tokio::time::timeout(FORM_TIME, read)
+    tokio::time::timeout(time, read)
         .await
         .unwrap_or(Err(FormError::Unreadable))
 }

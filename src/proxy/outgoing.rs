@@ -89,6 +89,7 @@ pub(super) fn prepare(request: &mut RequestHeader, site: &Site, request_id: &str
             request.insert_header(name.clone(), value)?;
         }
     }
+    forward.carried.head(request)?;
     say_host(request, site, route, forward)?;
     rewrite(request, route)
 }

@@ -46,9 +46,14 @@ impl Reply {
     }
 
     pub(super) fn page(status: u16, html: String) -> Self {
+        Self::page_under(CSP, status, html)
+    }
+
+    /// A page with a policy of its own.
+    pub(super) fn page_under(policy: &'static str, status: u16, html: String) -> Self {
         Self::empty(status)
             .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
-            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP))
+            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
             .body(html.into())
     }
 
@@ -62,11 +67,7 @@ impl Reply {
 
     /// A page whose form leads through us to the provider.
     pub(super) fn page_onward(html: String) -> Self {
-        Self::page_with(
-            html,
-            CONTENT_SECURITY_POLICY,
-            Some(HeaderValue::from_static(CSP_CONFIRM_SIGN_OUT)),
-        )
+        Self::page_under(CSP_CONFIRM_SIGN_OUT, 200, html)
     }
 
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
@@ -252,7 +253,7 @@ pub(super) async fn refuse(
         Cause::Unauthenticated if !wants_page(http.req_header()) => Reader::Program,
         _ => super::reader(http),
     };
-    let retry = super::retry_target(http, &site);
+    let retry = context.retry.take().unwrap_or_else(|| super::retry_target(http, &site));
     let reply = Reply::refusal(&site, cause, reader, &context.request_id, &retry);
     reply.send(http, &site, cookies).await
 }

@@ -19,6 +19,8 @@ const TAG: usize = 16;
 const EXPIRY: usize = 8;
 /// Larger values are not even decoded: ten cookies of 4,096 bytes are less.
 const MAX_TEXT: usize = 64 * 1024;
+/// The same for forms, which wait outside cookies: the largest `stash_post` and what goes with it.
+const MAX_FORM_TEXT: usize = 5 * 1024 * 1024;
 
 /// A client registration that sealed values belong to: the same key in another deployment opens nothing here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +125,7 @@ impl Sealer {
     /// # Errors
     /// See [`OpenError`]; none says more than that there is no such value.
     pub fn open(&self, purpose: Purpose, name: &str, sealed: &[u8], now: Timestamp) -> Result<Opened, OpenError> {
-        if sealed.len() > MAX_TEXT {
+        if sealed.len() > longest(purpose) {
             return Err(OpenError::Malformed);
         }
         let mut bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(sealed).map_err(|_| OpenError::Malformed)?);
@@ -194,6 +196,13 @@ impl Sealer {
             data.extend_from_slice(part);
         }
         data
+    }
+}
+
+fn longest(purpose: Purpose) -> usize {
+    match purpose {
+        Purpose::Form => MAX_FORM_TEXT,
+        Purpose::Session | Purpose::PendingLogin | Purpose::State | Purpose::SignOut => MAX_TEXT,
     }
 }
 

@@ -17,10 +17,18 @@ pub enum Purpose {
     State,
     /// The `state` of a sign-out on its way through the provider (RP-Initiated Logout 1.0 §3).
     SignOut,
+    /// A form that waits in the browser for a login.
+    Form,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Session, Self::PendingLogin, Self::State, Self::SignOut];
+    const ALL: [Self; 5] = [
+        Self::Session,
+        Self::PendingLogin,
+        Self::State,
+        Self::SignOut,
+        Self::Form,
+    ];
 
     /// The label that goes into key derivation and associated data.
     pub(super) fn label(self) -> &'static [u8] {
@@ -29,6 +37,7 @@ impl Purpose {
             Self::PendingLogin => b"pending login",
             Self::State => b"state",
             Self::SignOut => b"sign out",
+            Self::Form => b"form",
         }
     }
 }
@@ -37,7 +46,7 @@ impl Purpose {
 pub(super) struct DerivedKey {
     /// Public, tells which key sealed a value; says nothing about the key.
     pub(super) id: [u8; 4],
-    purposes: [Hkdf<Sha256>; 4],
+    purposes: [Hkdf<Sha256>; Purpose::ALL.len()],
 }
 
 /// AES-256 key and 96-bit nonce for exactly one value.

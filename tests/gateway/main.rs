@@ -4,8 +4,10 @@
 
 mod account;
 mod admin;
+mod forms;
 mod hostile;
 mod hostile_login;
+mod in_chromium;
 mod login;
 mod logout;
 mod model;

@@ -46,6 +46,7 @@ impl Call<'_> {
         let return_to = self
             .return_to(context, Some(&state.return_to))
             .unwrap_or_else(ReturnTo::root);
+        context.retry = Some(return_to.as_str().to_owned());
         let pending = self.pending(http, context, &site, &state);
         let Some(pending) = pending else {
             return self.restart(http, context, &site, index, &state, &return_to).await;

@@ -78,9 +78,14 @@ impl Browser {
         }
     }
 
+    /// A form on a page at home, of any kind: the body is still to come.
+    pub fn post(&self, target: &str) -> Request<'_> {
+        self.navigation("POST", target, Some(&self.home))
+    }
+
     /// A form on a page at home.
     pub fn submit(&self, target: &str, fields: &[(&str, &str)]) -> Request<'_> {
-        self.navigation("POST", target, Some(&self.home)).form(fields)
+        self.post(target).form(fields)
     }
 
     /// A page load that the page at `initiator` begins.
