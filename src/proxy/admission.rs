@@ -53,12 +53,8 @@ pub(super) fn entrance(site: &Site, route: &Route, request: &RequestHeader, host
         Access::Public => return Ok(Entrance::Open),
         Access::Login | Access::Optional => {}
     }
-<<<<<<< HEAD
     let upgrade = is_upgrade(request);
     check_initiator(request, &request.method, site, route, host, upgrade)?;
-=======
-    check_initiator(request, &request.method, site, route, host, is_upgrade(request))?;
->>>>>>> t-cmd
     Ok(Entrance::Asked)
 }
 

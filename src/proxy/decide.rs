@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::header::COOKIE;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
