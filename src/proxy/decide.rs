@@ -213,12 +213,10 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
     }) {
         return ended(context);
     }
+    let write_back = loaded.stale_key || site.lifetimes.activity_due(&session, context.now);
     match site.lifetimes.standing(&session, context.now) {
         Standing::Ended => ended(context),
-        Standing::Fresh => {
-            let write_back = loaded.stale_key || site.lifetimes.activity_due(&session, context.now);
-            signed_in(context, session, write_back, Auth::Session)
-        }
+        Standing::Fresh => signed_in(context, session, write_back, Auth::Session),
         Standing::RefreshDue => {
             let Some((_, provider)) = site.provider(&session.provider) else {
                 return Visitor::Stranger;
@@ -229,14 +227,22 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
                 Some(Outcome::Refused) => ended(context),
-                Some(Outcome::Unavailable) => signed_in(context, session, false, Auth::Session),
+                Some(Outcome::Unavailable) => signed_in(context, session, write_back, Auth::Session),
+                // Not written back while a refresh runs: an answer that is slow would put the old session over the new one.
                 None => {
                     context.cookies.renewal = Some(renewal);
                     signed_in(context, session, false, Auth::Session)
                 }
             }
         }
-        Standing::Expired => refreshed(gateway, context, site, &session).await,
+        Standing::Expired => {
+            let visitor = refreshed(gateway, context, site, &session).await;
+            if write_back && matches!(visitor, Visitor::Unavailable) {
+                // A visitor who keeps trying is not idle.
+                signed_in(context, session, true, Auth::None);
+            }
+            visitor
+        }
     }
 }
 

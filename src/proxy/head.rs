@@ -83,11 +83,13 @@ pub(super) struct ClientFacts {
 impl ClientFacts {
     /// Reads the peer of the connection.
     pub(super) fn new(session: &HttpSession, host: &str, config: &Config) -> Self {
-        let peer = session.client_addr();
-        let ip = peer
+        let ip = session
+            .client_addr()
             .and_then(PeerAddr::as_inet)
             .map(|address| address.ip().to_canonical());
-        let trusted = config.server.trust_unix && ip.is_none() && peer.is_some();
+        // The client's end of a Unix socket has no name: which kind it is says ours.
+        let unix = session.server_addr().is_some_and(|own| own.as_unix().is_some());
+        let trusted = config.server.trust_unix && ip.is_none() && unix;
         let facts = Self::of(ip, host, config);
         Self {
             trusted: trusted || facts.trusted,

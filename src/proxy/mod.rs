@@ -342,6 +342,9 @@ fn logged_path(raw: &str) -> &str {
 /// Whether a person or a program reads the answer.
 fn reader(http: &HttpSession) -> Reader {
     let request = http.req_header();
+    if decide::is_upgrade(request) {
+        return Reader::Program;
+    }
     let html = head::header(request, "accept").is_some_and(|accept| accept.contains("text/html"));
     let navigates = head::header(request, "sec-fetch-mode").map(|mode| mode == "navigate");
     if navigates.unwrap_or(html) {

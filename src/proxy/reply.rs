@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::cause::Cause;
 use super::context::Context;
+use super::decide::wants_page;
 use super::site::Site;
 use crate::pages::{Action, CSP, CSP_CONFIRM_SIGN_OUT, ErrorPage};
 
@@ -246,7 +247,11 @@ pub(super) async fn refuse(
     cookies: Vec<String>,
 ) -> Result<()> {
     let site = std::sync::Arc::clone(&context.site);
-    let reader = super::reader(http);
+    // "Please sign in" is a page for whoever loads one, and 401 with JSON for everybody else.
+    let reader = match cause {
+        Cause::Unauthenticated if !wants_page(http.req_header()) => Reader::Program,
+        _ => super::reader(http),
+    };
     let retry = super::retry_target(http, &site);
     let reply = Reply::refusal(&site, cause, reader, &context.request_id, &retry);
     reply.send(http, &site, cookies).await

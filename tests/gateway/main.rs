@@ -2,10 +2,24 @@
 //! on loopback and on ephemeral ports.
 #![allow(clippy::unwrap_used, clippy::expect_used, missing_docs, unreachable_pub)]
 
+mod account;
+mod admin;
 mod hostile;
 mod hostile_login;
 mod login;
 mod logout;
 mod model;
+mod odd_providers;
+mod plain_oauth2;
+mod refresh;
+mod refusals_at_refresh;
+mod replies;
+mod routes;
+mod session;
+mod sign_out;
 mod support;
 mod support_works;
+mod troubled_providers;
+mod upstream;
+mod upstream_headers;
+mod upstream_servers;

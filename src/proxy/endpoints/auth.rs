@@ -146,13 +146,14 @@ impl Call<'_> {
         }
     }
 
-    /// `?allowed_groups=a,b`, as in oauth2-proxy: any of them.
+    /// `?allowed_groups=a,b`, as in oauth2-proxy: any of them, of every such parameter; without a name it asks for nothing.
     fn allowed_groups(&self, session: &Session) -> Result<(), Cause> {
-        let Some(list) = self.parameter("allowed_groups") else {
-            return Ok(());
-        };
-        let mut wanted = list.split(',').map(str::trim).filter(|group| !group.is_empty());
-        if wanted.any(|group| session.identity.groups.iter().any(|own| own == group)) {
+        let query = self.target.query.unwrap_or_default();
+        let lists = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "allowed_groups");
+        let lists: Vec<_> = lists.map(|(_, list)| list).collect();
+        let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+        let wanted: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if wanted.is_empty() || session.identity.groups.iter().any(|own| wanted.contains(&own.as_str())) {
             Ok(())
         } else {
             Err(Cause::NotAllowed)

@@ -219,12 +219,6 @@ const HEADERS: [&str; 14] = [
     "X_Forwarded_Host: evil.example",
 ];
 
-/// A sealed value or a nonce has every short word in it sooner or later.
-fn without_random(text: &str) -> String {
-    let runs = text.split_inclusive(|char: char| !(char.is_ascii_alphanumeric() || "-_".contains(char)));
-    runs.filter(|run| run.len() < 24).collect()
-}
-
 async fn gateway() -> Gateway {
     let rest = "[redirects]\nallowed = [\"https://other.example.com\", \"https://*.wild.example.com\"]".to_owned();
     Gateway::start_with(Setup {
@@ -404,9 +398,9 @@ async fn no_header_of_a_strangers_appears_in_an_answer() {
             let answer = ask(&gateway, line, &[header, NAVIGATES]).await;
             let whole = format!("{:?} {}", answer.lines, answer.text()).to_lowercase();
             assert!(
-                !["evil", "javascript", ":666", "%3a666"]
+                !["evil.", "javascript", ":666", "%3a666"]
                     .iter()
-                    .any(|word| without_random(&whole).contains(word)),
+                    .any(|word| whole.contains(word)),
                 "{line}, {header}: {whole}"
             );
             let to = answer.header("location").unwrap_or("/");

@@ -40,6 +40,8 @@ pub enum Answer {
     Huge(usize),
     /// The usual answer with its JSON changed.
     Json(Box<dyn FnOnce(&mut Value) + Send>),
+    /// The usual answer written as a form, under the media type that old servers give it.
+    Form,
     /// The usual answer with header and claims of its id_token changed, signed as it should be.
     IdToken(ClaimsChange),
     /// The usual answer whose id_token another key signed under this key's id.
@@ -136,6 +138,7 @@ impl Answer {
             Self::Lost => Err(Dropped),
             Self::CutShort => Ok(cut_short(usual).await),
             Self::Json(change) => Ok(rewritten(usual, change).await),
+            Self::Form => Ok(as_form(usual).await),
             Self::IdToken(change) => {
                 let sign = |header: &Value, claims: &Value| provider.sign(header, claims);
                 Ok(rewritten(usual, |answer| resign(answer, change, sign)).await)
@@ -159,6 +162,18 @@ pub async fn rewritten(usual: Response<Body>, change: impl FnOnce(&mut Value)) -
     change(&mut value);
     head.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(head, value.to_string().into())
+}
+
+async fn as_form(usual: Response<Body>) -> Response<Body> {
+    let body = axum::body::to_bytes(usual.into_body(), usize::MAX).await.unwrap();
+    let members: Value = serde_json::from_slice(&body).unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in members.as_object().unwrap() {
+        form.append_pair(name, &text(value));
+    }
+    let head = Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    head.body(form.finish().into()).unwrap()
 }
 
 async fn cut_short(usual: Response<Body>) -> Response<Body> {

@@ -14,7 +14,8 @@ use super::wire::{Connection, Response};
 /// How many steps a login may take before it counts as a loop.
 const STEPS: usize = 15;
 
-/// Cookies are kept by name alone for each host and port; paths, `Secure` and `SameSite` are not looked at, so a test
+/// `https` URLs are spoken to without TLS, as if something in front had ended it. Cookies are kept by name alone for each
+/// host and port; paths, `Secure` and `SameSite` are not looked at, so a test
 /// for these reads the `Set-Cookie` lines.
 pub struct Browser {
     home: String,
@@ -60,7 +61,7 @@ impl Browser {
 
     /// A request with nothing but `Host`, the cookies and `Connection: close`.
     pub fn request(&self, method: &str, target: &str) -> Request<'_> {
-        let url = if target.starts_with("http://") {
+        let url = if target.starts_with("http://") || target.starts_with("https://") {
             target.to_owned()
         } else {
             format!("{}{target}", self.home)
