@@ -18,6 +18,7 @@
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
 //! | `explain` | what a request would get, without sending it |
+//! | `form` | small forms for the gateway's own endpoints |
 //! | `failure` | errors of Pingora's become causes |
 
 mod admission;
@@ -29,6 +30,7 @@ mod delivery;
 mod endpoints;
 mod explain;
 mod failure;
+mod form;
 mod head;
 mod incoming;
 mod kept;
@@ -62,11 +64,6 @@ use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
 const STREAM_IDLE: Duration = Duration::from_secs(24 * 3600);
-/// A form for one of our own endpoints is at most this large, bytes.
-const LARGEST_FORM: usize = 16 * 1024;
-/// And has come after this long.
-const FORM_TIME: Duration = Duration::from_secs(10);
-
 /// The gateway: one for the process; the [`Site`] in it may be exchanged while it runs.
 pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
@@ -381,46 +378,4 @@ fn retry_target(http: &HttpSession, site: &Site) -> String {
     } else {
         to.as_str().to_owned()
     }
-}
-
-/// Why a form could not be read.
-enum FormError {
-    TooLarge,
-    Unreadable,
-}
-
-/// Reads a small form for one of our own endpoints.
-async fn read_form(http: &mut HttpSession) -> Result<String, FormError> {
-    let form = read_body(http, LARGEST_FORM, FORM_TIME).await?;
-    String::from_utf8(form).map_err(|_| FormError::Unreadable)
-}
-
-/// Reads a whole body of at most `most` bytes; one that says it is larger is not begun.
-async fn read_body(http: &mut HttpSession, most: usize, time: Duration) -> Result<Vec<u8>, FormError> {
-    let stated = head::header(http.req_header(), "content-length").and_then(|text| text.parse::<usize>().ok());
-    if stated.is_some_and(|stated| stated > most) {
-        return Err(FormError::TooLarge);
-    }
-    let read = async {
-        // Pingora does not answer `Expect: 100-continue` for us (RFC 9110 §10.1.1).
-        http.write_continue_response()
-            .await
-            .map_err(|_| FormError::Unreadable)?;
-        let mut form = Vec::with_capacity(stated.unwrap_or_default());
-        while let Some(chunk) = http
-            .downstream_session
-            .read_request_body()
-            .await
-            .map_err(|_| FormError::Unreadable)?
-        {
-            if form.len() + chunk.len() > most {
-                return Err(FormError::TooLarge);
-            }
-            form.extend_from_slice(&chunk);
-        }
-        Ok(form)
-    };
-    tokio::time::timeout(time, read)
-        .await
-        .unwrap_or(Err(FormError::Unreadable))
 }

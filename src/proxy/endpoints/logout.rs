@@ -11,9 +11,9 @@ use crate::provider::{Claims, Fault, Provider};
 use crate::proxy::cause::Cause;
 use crate::proxy::context::Context;
 use crate::proxy::decide::Decision;
+use crate::proxy::form::{FormError, read_form};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
-use crate::proxy::{FormError, read_form};
 use crate::session::{Ended, Witness};
 use crate::telemetry::{Event, SignOutKind};
 
