@@ -53,8 +53,7 @@ pub(super) fn entrance(site: &Site, route: &Route, request: &RequestHeader, host
         Access::Public => return Ok(Entrance::Open),
         Access::Login | Access::Optional => {}
     }
-    let upgrade = is_upgrade(request);
-    check_initiator(request, &request.method, site, route, host, upgrade)?;
+    check_initiator(request, &request.method, site, route, host, is_upgrade(request))?;
     Ok(Entrance::Asked)
 }
 
