@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::leash::Held;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
@@ -32,6 +33,12 @@ pub struct Context {
     pub(super) attempts: usize,
     /// The answer went to the browser as an upgrade or stream: its end is no error.
     pub(super) upgraded: bool,
+    /// Its body must come at a pace.
+    pub(super) paced: bool,
+    /// Where it may outlast what allows it.
+    pub(super) leash: Option<Held>,
+    /// The answer's method, path and status, for the log, where its leash may cut it.
+    pub(super) cut_line: Option<(http::Method, String, u16)>,
     pub(super) _in_flight: InFlight,
 }
 

@@ -228,7 +228,7 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
                 .refresh(provider, &session, site.config.session.refresh_grace, context.now);
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
-                Some(Outcome::Refused) => ended(context),
+                Some(Outcome::Refused) => refused(gateway, context, &session),
                 Some(Outcome::Unavailable) => signed_in(context, session, false, Auth::Session),
                 None => {
                     context.cookies.renewal = Some(renewal);
@@ -252,9 +252,15 @@ pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &S
         .await
     {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
-        Outcome::Refused => ended(context),
+        Outcome::Refused => refused(gateway, context, session),
         Outcome::Unavailable => Visitor::Unavailable,
     }
+}
+
+/// The provider ended the session: what still runs under it ends too.
+fn refused(gateway: &Gateway, context: &mut Context, session: &Session) -> Visitor {
+    gateway.leashes.end_session(session);
+    ended(context)
 }
 
 fn ended(context: &mut Context) -> Visitor {
