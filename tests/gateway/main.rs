@@ -7,5 +7,6 @@ mod hostile_login;
 mod login;
 mod logout;
 mod model;
+mod slow;
 mod support;
 mod support_works;
