@@ -3,11 +3,7 @@
 
 /// Keys; `*` stands for a name, `[]` for the place in a list.
 const KEYS: &[&str] = &[
-    "server.proxy_protocol",
-    "server.h2c",
     "server.tls.client_ca",
-    "server.limits.header_timeout",
-    "server.limits.max_connections",
     "providers.*.introspection_endpoint",
     "providers.*.pushed_authorization_request_endpoint",
     "providers.*.client_key",

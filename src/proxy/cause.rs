@@ -17,6 +17,7 @@ pub(super) enum Cause {
     MethodNeverAllowed,
     HeaderTooLarge,
     BodyTooLarge,
+    RequestSlow,
     BadTarget,
     AmbiguousPath,
     EncodedSlash,
@@ -109,7 +110,7 @@ impl Cause {
         use Cause::*;
         match self {
             BadHost | ForeignHost | BadVersion | BadFraming | UpgradeToH2c | MethodNeverAllowed | HeaderTooLarge
-            | BodyTooLarge | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
+            | BodyTooLarge | RequestSlow | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
             | NoSuchEndpoint | EndpointMethod(_) | BadLogoutToken => self.request_words(),
             BadCallback | UnknownState | WrongIssuer | UnknownProvider | LoginLoop | ProviderDenied(_)
             | ProviderError(_) | ProviderSilent | ProviderWrong | SessionTooLarge => self.login_words(),
@@ -244,6 +245,11 @@ impl Cause {
                 413,
                 "body_too_large",
                 ["This is too large", "It was not sent on.", "Send less at once."],
+            ),
+            RequestSlow => words(
+                408,
+                "request_timeout",
+                ["This took too long", "The request did not come in time.", SOON],
             ),
             BadTarget => bad("bad_path", "The address is not a plain path.", CHECK),
             AmbiguousPath => bad(

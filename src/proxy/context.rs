@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::delivery::Carried;
+use super::leash::Held;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
@@ -37,6 +38,12 @@ pub struct Context {
     pub(super) retry: Option<String>,
     /// The answer went to the browser as an upgrade or stream: its end is no error.
     pub(super) upgraded: bool,
+    /// Its body must come at a pace.
+    pub(super) paced: bool,
+    /// Where it may outlast what allows it.
+    pub(super) leash: Option<Held>,
+    /// The answer's method, path and status, for the log, where its leash may cut it.
+    pub(super) cut_line: Option<(http::Method, String, u16)>,
     pub(super) _in_flight: InFlight,
 }
 

@@ -249,7 +249,7 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
                 .refresh(provider, &session, site.config.session.refresh_grace, context.now);
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
-                Some(Outcome::Refused) => ended(context),
+                Some(Outcome::Refused) => refused(gateway, context, &session),
                 Some(Outcome::Unavailable) => signed_in(context, session, write_back, Auth::Session),
                 // Not written back while a refresh runs: an answer that is slow would put the old session over the new one.
                 None => {
@@ -286,9 +286,15 @@ pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &S
     }
     match outcome {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
-        Outcome::Refused => ended(context),
+        Outcome::Refused => refused(gateway, context, session),
         Outcome::Unavailable => Visitor::Unavailable,
     }
+}
+
+/// The provider ended the session: what still runs under it ends too.
+fn refused(gateway: &Gateway, context: &mut Context, session: &Session) -> Visitor {
+    gateway.leashes.end_session(session);
+    ended(context)
 }
 
 fn ended(context: &mut Context) -> Visitor {

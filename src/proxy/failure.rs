@@ -68,6 +68,7 @@ fn tell(error: &Error, context: &Context, status: u16) {
 fn cause(error: &Error) -> Option<Cause> {
     if let ErrorType::HTTPStatus(status) = error.etype() {
         return Some(match status {
+            408 => Cause::RequestSlow,
             413 => Cause::BodyTooLarge,
             431 => Cause::HeaderTooLarge,
             400..=499 => Cause::BadFraming,
@@ -83,6 +84,7 @@ fn cause(error: &Error) -> Option<Cause> {
             _ => Cause::UpstreamDown,
         }),
         ErrorSource::Downstream if client_left(error) => None,
+        ErrorSource::Downstream if matches!(error.etype(), ErrorType::ReadTimedout) => Some(Cause::RequestSlow),
         ErrorSource::Downstream => Some(Cause::BadFraming),
         ErrorSource::Internal | ErrorSource::Unset => Some(Cause::Internal),
     }
@@ -93,6 +95,6 @@ pub(super) fn client_left(error: &Error) -> bool {
     *error.esource() == ErrorSource::Downstream
         && matches!(
             error.etype(),
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed
+            ErrorType::WriteError | ErrorType::WriteTimedout | ErrorType::ReadError | ErrorType::ConnectionClosed
         )
 }

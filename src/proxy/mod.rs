@@ -18,10 +18,15 @@
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
 //! | `explain` | what a request would get, without sending it |
-//! | `form` | small forms for the gateway's own endpoints |
+//! | `form` | bodies that the gateway itself reads |
+//! | `pace` | bodies and streams that must not hold a connection for ever |
+//! | `leash` | what ends a request that outlasts what allows it |
+//! | `record` | one log line and the metrics |
+//! | `bare` | answers where no request could be read |
 //! | `failure` | errors of Pingora's become causes |
 
 mod admission;
+mod bare;
 mod cause;
 mod context;
 mod cookies;
@@ -34,7 +39,10 @@ mod form;
 mod head;
 mod incoming;
 mod kept;
+mod leash;
 mod outgoing;
+mod pace;
+mod record;
 mod reply;
 mod site;
 
@@ -45,22 +53,25 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as HttpSession};
 
+pub use self::bare::{Unread, answer_unread};
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
 use self::decide::Decision;
 pub use self::explain::{Explanation, Question, explain};
+pub use self::leash::{Leashes, tethered};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
 use crate::flow::{Refresher, Spent};
 use crate::policy::{ReturnTo, Target};
 use crate::session::Revocations;
-use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
+use crate::telemetry::{Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
 const STREAM_IDLE: Duration = Duration::from_secs(24 * 3600);
@@ -74,6 +85,7 @@ pub struct Gateway {
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
+    leashes: Arc<Leashes>,
 }
 
 impl Gateway {
@@ -89,6 +101,7 @@ impl Gateway {
             metrics,
             clock,
             in_flight: Arc::default(),
+            leashes: Arc::default(),
         }
     }
 
@@ -105,9 +118,9 @@ impl Gateway {
         Arc::clone(&self.site)
     }
 
-    /// How long an idle connection is kept.
-    pub fn idle_timeout(&self) -> Duration {
-        self.site.load().config.server.idle_timeout
+    /// Ends what outlasts its session, or keeps us waiting for its body, for as long as it is polled.
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.leashes).watch(self.clock.clone())
     }
 }
 
@@ -151,6 +164,9 @@ impl ProxyHttp for Gateway {
             connected: false,
             retry: None,
             upgraded: false,
+            paced: false,
+            leash: None,
+            cut_line: None,
             _in_flight: InFlight::enter(&self.in_flight),
         }
     }
@@ -159,14 +175,14 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, http: &mut HttpSession, context: &mut Context) -> Result<()> {
-        let idle = context.site.config.server.idle_timeout.as_secs().max(1);
+        let idle = context.site.config.server.idle_timeout;
         // Only where keep-alive is on: an HTTP/1.0 client without it would hang.
         if http.get_keepalive().is_some() {
-            http.set_keepalive(Some(idle));
+            http.set_keepalive(Some(idle.as_secs().max(1)));
         }
-        if decide::is_upgrade(http.req_header()) {
-            http.set_read_timeout(Some(STREAM_IDLE));
-        }
+        http.set_read_timeout(Some(idle));
+        // A client that takes nothing of an answer for this long is gone, or wants to hold us.
+        http.set_write_timeout(Some(idle));
         http.set_total_drain_timeout(Some(Duration::from_secs(5)));
         Ok(())
     }
@@ -175,6 +191,7 @@ impl ProxyHttp for Gateway {
         match decide::decide(self, http, context).await {
             Decision::Forward(forward) => {
                 context.forward = Some(forward);
+                pace::begin(self, http, context);
                 return Ok(false);
             }
             Decision::Reply(reply) => {
@@ -275,19 +292,20 @@ impl ProxyHttp for Gateway {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is past max_body")
                 .map_err(|error: Box<Error>| error.into_down());
         }
-        Ok(())
+        pace::check(context, end)
     }
 
     async fn response_filter(
         &self,
-        _: &mut HttpSession,
+        http: &mut HttpSession,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        if response.status.is_informational() && response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        context.upgraded = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        context.upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        pace::tie(self, http.req_header(), response, context);
         let site = Arc::clone(&context.site);
         let cookies = cookies::apply(&site, &self.metrics, &mut context.cookies, context.now);
         let route = context
@@ -316,39 +334,17 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, http: &mut HttpSession, _: Option<&Error>, context: &mut Context) {
+        // From here on it is no longer cut.
+        context.leash = None;
         let status = http.response_written().map_or(0, |response| response.status.as_u16());
-        let (took, request) = (context.began.elapsed(), http.req_header());
-        let site = &context.site;
-        let (route, metrics) = match context.place {
-            Place::Nowhere => ("none", &site.nowhere_metrics),
-            Place::Gateway => ("gateway", &site.gateway_metrics),
-            Place::Route(index) => (site.config.routes[index].path.as_str(), &site.route_metrics[index]),
-        };
-        metrics.request(&request.method, status, took);
-        if site.config.log.access {
-            let raw = String::from_utf8_lossy(request.raw_path());
-            telemetry::access(&AccessLine {
-                route,
-                method: request.method.as_str(),
-                path: logged_path(&raw),
-                status,
-                duration_ms: took.as_secs_f64() * 1_000.0,
-                user: context.user.as_deref(),
-                request_id: &context.request_id,
-                auth: context.auth,
-            });
-        }
+        let request = http.req_header();
+        record::record(
+            context,
+            &request.method,
+            &String::from_utf8_lossy(request.raw_path()),
+            status,
+        );
     }
-}
-
-/// A target without its query and, in absolute form, without its authority, where a password may stand.
-fn logged_path(raw: &str) -> &str {
-    let path = raw.split(['?', '#']).next().unwrap_or_default();
-    if path.starts_with('/') {
-        return path;
-    }
-    let rest = path.split_once("://").map_or(path, |(_, rest)| rest);
-    rest.find('/').map_or("", |at| &rest[at..])
 }
 
 /// Whether a person or a program reads the answer.

@@ -70,6 +70,23 @@ async fn a_subject_alone_ends_all_its_sessions_and_a_new_login_works() {
 }
 
 #[tokio::test]
+async fn a_logout_token_ends_the_websockets_of_the_session_it_names_and_no_others() {
+    let gateway = Gateway::start().await;
+    let mut sockets = Vec::new();
+    for sid in ["s1", "s2"] {
+        let handshake = sign_in(&gateway, sid).await;
+        let handshake = handshake.request("GET", "/ws").header("Upgrade", "websocket");
+        let (answer, socket) = handshake.header("Origin", &gateway.origin).open().await;
+        assert_eq!(answer.status, 101);
+        sockets.push(socket);
+    }
+    assert_eq!(tell(&gateway, &claims(&gateway, "tunnel")).await.status, 200);
+    assert!(sockets[0].is_closed().await);
+    sockets[1].send(b"ping").await;
+    assert_eq!(sockets[1].until("ping").await, "ping");
+}
+
+#[tokio::test]
 async fn what_is_no_logout_token_is_400_and_ends_nothing() {
     let gateway = Gateway::start().await;
     let browser = sign_in(&gateway, "s1").await;

@@ -19,6 +19,7 @@ mod replies;
 mod routes;
 mod session;
 mod sign_out;
+mod slow;
 mod support;
 mod support_works;
 mod troubled_providers;

@@ -118,7 +118,9 @@ impl Call<'_> {
             Witness::Provider => SignOutKind::Backchannel,
             Witness::Browser => SignOutKind::Frontchannel,
         };
-        self.gateway.revocations.end(ended, witness, keep, context.now);
+        let (gateway, now) = (self.gateway, context.now);
+        gateway.revocations.end(ended.clone(), witness, keep, now);
+        gateway.leashes.end_those(&ended);
         self.gateway.metrics.sign_out(kind);
         Event::sign_out(kind)
             .provider(&provider.config().name)

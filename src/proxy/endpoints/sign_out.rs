@@ -84,6 +84,7 @@ impl Call<'_> {
         return_to: Option<&ReturnTo>,
     ) -> Option<String> {
         context.user.clone_from(&session.identity.user);
+        self.gateway.leashes.end_session(session);
         let (party, provider) = site.provider(&session.provider)?;
         revoke(provider, session).await;
         self.gateway.metrics.sign_out(SignOutKind::Local);
