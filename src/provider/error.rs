@@ -101,6 +101,9 @@ pub enum Fault {
     /// It answered, but what it said did not pass verification: signature, `iss`, `aud`, `exp`, `nonce`, `sub` …
     #[error("not trusted: {0}")]
     Untrusted(String),
+    /// It cannot be verified just now: the key is unknown, and the keys were fetched a moment ago.
+    #[error("not verified: {0}")]
+    Unverified(String),
     /// The configuration and the provider do not fit together.
     #[error("configuration: {0}")]
     Misconfigured(String),

@@ -100,7 +100,10 @@ impl Provider {
         }
         // A name that we do not know, or none: the keys may have been changed (OpenID Connect Core §10.1.1).
         let Some(keys) = self.keys.renewed(Instant::now()).await? else {
-            return Err(None);
+            let what = "signed with a key that the provider did not publish a moment ago";
+            return Err(Some(
+                self.http.error(Endpoint::Jwks, Fault::Unverified(what.to_owned())),
+            ));
         };
         let candidates = keys.candidates(kid, algorithm);
         if candidates.is_empty() {

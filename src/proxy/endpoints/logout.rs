@@ -67,7 +67,7 @@ impl Call<'_> {
                 Ok(claims) => return Ok((provider, claims)),
                 Err(error) => {
                     tracing::warn!(request_id = %context.request_id, cause = %error, "a logout token was refused");
-                    if !matches!(error.fault, Fault::Untrusted(_)) {
+                    if !matches!(error.fault, Fault::Untrusted(_) | Fault::Unverified(_)) {
                         cause = Cause::from(&error);
                     }
                 }
