@@ -17,10 +17,21 @@ pub enum Purpose {
     State,
     /// The `state` of a sign-out on its way through the provider (RP-Initiated Logout 1.0 §3).
     SignOut,
+    /// What a browser has of a session that is kept in Redis.
+    Ticket,
+    /// A session in Redis.
+    Stored,
 }
 
 impl Purpose {
-    const ALL: [Self; 4] = [Self::Session, Self::PendingLogin, Self::State, Self::SignOut];
+    const ALL: [Self; 6] = [
+        Self::Session,
+        Self::PendingLogin,
+        Self::State,
+        Self::SignOut,
+        Self::Ticket,
+        Self::Stored,
+    ];
 
     /// The label that goes into key derivation and associated data.
     pub(super) fn label(self) -> &'static [u8] {
@@ -29,6 +40,17 @@ impl Purpose {
             Self::PendingLogin => b"pending login",
             Self::State => b"state",
             Self::SignOut => b"sign out",
+            Self::Ticket => b"ticket",
+            Self::Stored => b"stored session",
+        }
+    }
+
+    /// Longer sealed values are not even decoded. Ten cookies of 4,096 bytes are less than 64 KiB; no browser carries what
+    /// is kept in Redis.
+    pub(super) fn longest(self) -> usize {
+        match self {
+            Self::Stored => 4 << 20,
+            _ => 64 << 10,
         }
     }
 }
@@ -37,7 +59,7 @@ impl Purpose {
 pub(super) struct DerivedKey {
     /// Public, tells which key sealed a value; says nothing about the key.
     pub(super) id: [u8; 4],
-    purposes: [Hkdf<Sha256>; 4],
+    purposes: [Hkdf<Sha256>; Purpose::ALL.len()],
 }
 
 /// AES-256 key and 96-bit nonce for exactly one value.
@@ -62,10 +84,11 @@ impl DerivedKey {
         Self { id, purposes }
     }
 
-    /// Key and nonce for the value with this salt.
-    pub(super) fn one_time(&self, purpose: Purpose, salt: &[u8; 16]) -> OneTimeKey {
+    /// Key and nonce for the value with this salt, and with a secret that only its owner has (empty: none).
+    pub(super) fn one_time(&self, purpose: Purpose, salt: &[u8; 16], secret: &[u8]) -> OneTimeKey {
         let mut both = Zeroizing::new([0; 44]);
-        expand(&self.purposes[purpose as usize], &[b"value", salt], &mut both[..]);
+        let info: [&[u8]; 3] = [b"value", salt, secret];
+        expand(&self.purposes[purpose as usize], &info, &mut both[..]);
         let mut made = OneTimeKey {
             key: Zeroizing::new([0; 32]),
             nonce: [0; 12],
