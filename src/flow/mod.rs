@@ -7,6 +7,7 @@
 //! | `complete` | a granted callback becomes a session |
 //! | `identity` | claims become an [`crate::session::Identity`] |
 //! | `refresh` | [`Refresher`]: one token request per refresh token, its result for everybody who waits |
+//! | `shared` | the same over all replicas, with a lock in Redis |
 //! | `renew` | one refresh: token request, claims, the new session |
 //! | `sign_out` | revocation and the way to the end-session endpoint |
 //! | `spent` | logins that were completed: none is completed twice |
@@ -17,6 +18,7 @@ mod identity;
 mod login;
 mod refresh;
 mod renew;
+mod shared;
 mod sign_out;
 mod spent;
 

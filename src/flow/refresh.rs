@@ -3,7 +3,8 @@
 //! A provider that rotates refresh tokens takes a second use of one for theft and ends the whole grant. So in this process
 //! a refresh token is sent once: requests that come while it is under way wait for that one, requests that come later with
 //! the old cookie get the same result, and a request that goes away takes nothing with it. A token that was exchanged for
-//! a new one is never sent again.
+//! a new one is never sent again. Where sessions are in Redis the same holds over all replicas (`shared.rs`), and results
+//! are remembered there alone.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -15,9 +16,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 
 use super::renew::renew;
+use super::shared::{Ending, renew_for_all};
 use crate::clock::{Clock, Timestamp};
 use crate::provider::Provider;
-use crate::session::{Session, Tokens};
+use crate::session::{Record, Session, Tokens};
 use crate::telemetry::{Event, Metrics, RefreshOutcome};
 
 /// Bound on remembered refresh tokens; the oldest goes first.
@@ -109,8 +111,16 @@ impl Refresher {
 
     /// Refreshes `session`, or joins the refresh that is under way, or takes the result of the one that is done.
     ///
-    /// `grace`: how long late requests with the old cookie get the same result.
-    pub fn refresh(&self, provider: &Arc<Provider>, session: &Session, grace: Duration, now: Timestamp) -> Renewal {
+    /// `record`: where the session is, if not in the browser. `grace`: how long late requests with the old cookie get the
+    /// same result.
+    pub fn refresh(
+        &self,
+        provider: &Arc<Provider>,
+        session: &Session,
+        record: Option<&Record>,
+        grace: Duration,
+        now: Timestamp,
+    ) -> Renewal {
         let Some(key) = key(session) else {
             return Renewal::done(Outcome::Refused);
         };
@@ -147,7 +157,11 @@ impl Refresher {
         let renewal = Renewal(receiver);
         known.insert(key, Entry::Running(renewal.clone()));
         drop(known);
-        self.spawn(Arc::clone(provider), session.clone(), key, attempts, sender);
+        let (provider, session) = (Arc::clone(provider), session.clone());
+        match record {
+            None => self.spawn(provider, session, key, attempts, sender),
+            Some(record) => self.spawn_shared(record.clone(), provider, session, key, attempts, sender),
+        }
         renewal
     }
 
@@ -181,6 +195,52 @@ impl Refresher {
             sender.send_replace(Some(outcome));
         });
     }
+
+    /// The same for a session in Redis. What is remembered here is only what Redis does not know.
+    fn spawn_shared(
+        &self,
+        record: Record,
+        provider: Arc<Provider>,
+        session: Session,
+        key: Key,
+        attempts: u32,
+        sender: watch::Sender<Option<Outcome>>,
+    ) {
+        let (known, clock, metrics) = (Arc::clone(&self.known), self.clock.clone(), Arc::clone(&self.metrics));
+        let running = Running::enter(&self.running);
+        tokio::spawn(async move {
+            let _running = running;
+            let mut forget = Forget {
+                known: &known,
+                key,
+                settled: false,
+            };
+            let ending = renew_for_all(record, &provider, &session, back_off(attempts), &clock).await;
+            let Ending {
+                outcome,
+                counted,
+                asked,
+                unsaved,
+            } = ending;
+            metrics.refresh(&session.provider, counted);
+            if asked {
+                let user = session.identity.user.as_deref().unwrap_or_default();
+                Event::refresh(counted).provider(&session.provider).user(user).write();
+            }
+            if let Some(unsaved) = unsaved {
+                // Whoever comes with the old session in the meantime gets the new one from here.
+                sender.send_replace(Some(outcome.clone()));
+                unsaved.keep_trying(&clock).await;
+            }
+            let entry = match &outcome {
+                Outcome::Renewed(_) => None,
+                outcome => asked.then(|| settle(outcome, attempts, false, clock.now()).0),
+            };
+            known.lock().replace(key, entry);
+            forget.settled = true;
+            sender.send_replace(Some(outcome));
+        });
+    }
 }
 
 /// What is remembered of a finished refresh.
@@ -195,8 +255,7 @@ fn settle(outcome: &Outcome, attempts: u32, waited_for: bool, now: Timestamp) ->
         ),
         Outcome::Refused => (Entry::Spent, RefreshOutcome::Refused),
         Outcome::Unavailable => {
-            let wait = BACK_OFF.0.saturating_shl(attempts).min(BACK_OFF.1);
-            let retry_at = Timestamp(now.0.saturating_add(wait));
+            let retry_at = now.plus(back_off(attempts));
             (
                 Entry::Unavailable {
                     attempts: attempts.saturating_add(1),
@@ -206,6 +265,11 @@ fn settle(outcome: &Outcome, attempts: u32, waited_for: bool, now: Timestamp) ->
             )
         }
     }
+}
+
+/// How long nobody asks a provider again that did not answer this often before.
+fn back_off(attempts: u32) -> Duration {
+    Duration::from_secs(BACK_OFF.0.saturating_shl(attempts).min(BACK_OFF.1))
 }
 
 trait SaturatingShl {
@@ -260,6 +324,17 @@ fn key(session: &Session) -> Option<Key> {
 }
 
 impl Known {
+    /// `None` forgets the key.
+    fn replace(&mut self, key: Key, entry: Option<Entry>) {
+        match entry {
+            Some(entry) => self.insert(key, entry),
+            None => {
+                self.by_token.remove(&key);
+                self.order.retain(|own| *own != key);
+            }
+        }
+    }
+
     fn insert(&mut self, key: Key, entry: Entry) {
         if self.by_token.insert(key, entry).is_none() {
             self.order.push_back(key);

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
-use crate::session::{Session, SessionChange};
+use crate::session::{Record, Session, SessionChange};
 use crate::telemetry::Auth;
 use crate::upstream::Choice;
 
@@ -63,6 +63,8 @@ pub(super) struct CookieWork {
     pub(super) change: SessionChange,
     /// A refresh beside the request: where it is done by the time the answer leaves, it goes with it.
     pub(super) renewal: Option<Renewal>,
+    /// Where the session is, if not in the browser.
+    pub(super) record: Option<Record>,
     /// Names of the session cookies that came.
     pub(super) session_names: Vec<String>,
     /// Further `Set-Cookie` values: started logins begun or ended.

@@ -15,7 +15,7 @@ use super::head::{self, ClientFacts, header};
 use super::reply::Reply;
 use super::site::Site;
 use crate::config::{Access, Route, Unauthenticated};
-use crate::flow::Outcome;
+use crate::flow::{Outcome, Renewal};
 use crate::policy::{self, Beneath, Found, Initiator, ReturnTo, Sent, Target};
 use crate::seal::Jar;
 use crate::session::{Session, SessionChange, Standing};
@@ -43,8 +43,8 @@ pub(super) enum Visitor {
     SignedIn(Box<Session>),
     /// No session, or none any more.
     Stranger,
-    /// There is a session, and it cannot be used before the provider answers.
-    Unavailable,
+    /// There is a session, or may be, and it cannot be used before the provider or Redis answers.
+    Unavailable(Cause),
 }
 
 /// Decides.
@@ -140,7 +140,7 @@ async fn admit(
         Visitor::SignedIn(_) => login_or_refuse(gateway, context, site, request, target, route).await,
         Visitor::Stranger if route.access == Access::Optional => Ok(Decision::Forward(forward(None))),
         Visitor::Stranger => login_or_refuse(gateway, context, site, request, target, route).await,
-        Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+        Visitor::Unavailable(cause) => Err(cause),
     }
 }
 
@@ -206,10 +206,13 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
         &site.names,
         request.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes),
     );
-    let Some(loaded) = site.store.load(&site.sealer, &jar, context.now) else {
-        return Visitor::Stranger;
+    let loaded = match site.store.load(&site.sealer, &jar, context.now).await {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => return Visitor::Stranger,
+        Err(_) => return Visitor::Unavailable(Cause::SessionsUnavailable),
     };
     context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+    context.cookies.record = loaded.record;
     let session = loaded.session;
     match site.lifetimes.standing(&session, context.now) {
         Standing::Ended => ended(context),
@@ -218,12 +221,9 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
             signed_in(context, session, write_back, Auth::Session)
         }
         Standing::RefreshDue => {
-            let Some((_, provider)) = site.provider(&session.provider) else {
+            let Some(renewal) = renewal(gateway, context, site, &session) else {
                 return Visitor::Stranger;
             };
-            let renewal = gateway
-                .refresher
-                .refresh(provider, &session, site.config.session.refresh_grace, context.now);
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
                 Some(Outcome::Refused) => ended(context),
@@ -240,23 +240,29 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
 
 /// Refreshes a session whose access token is over, and waits for it.
 pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &Site, session: &Session) -> Visitor {
-    let Some((_, provider)) = site.provider(&session.provider) else {
+    let Some(renewal) = renewal(gateway, context, site, session) else {
         return Visitor::Stranger;
     };
-    match gateway
-        .refresher
-        .refresh(provider, session, site.config.session.refresh_grace, context.now)
-        .outcome()
-        .await
-    {
+    match renewal.outcome().await {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
         Outcome::Refused => ended(context),
-        Outcome::Unavailable => Visitor::Unavailable,
+        Outcome::Unavailable => Visitor::Unavailable(Cause::RefreshUnavailable),
     }
+}
+
+/// The session's refresh; `None` where its provider is gone.
+fn renewal(gateway: &Gateway, context: &Context, site: &Site, session: &Session) -> Option<Renewal> {
+    let (_, provider) = site.provider(&session.provider)?;
+    let (record, grace) = (context.cookies.record.as_ref(), site.config.session.refresh_grace);
+    Some(gateway.refresher.refresh(provider, session, record, grace, context.now))
 }
 
 fn ended(context: &mut Context) -> Visitor {
     context.cookies.change = SessionChange::Clear;
+    if let Some(record) = context.cookies.record.take() {
+        // What is left of it ends by itself; nobody waits for that.
+        tokio::spawn(async move { record.delete().await });
+    }
     Visitor::Stranger
 }
 
@@ -265,9 +271,22 @@ fn signed_in(context: &mut Context, mut session: Session, write_back: bool, auth
     context.user.clone_from(&session.identity.user);
     if write_back {
         session.seen_at = context.now;
-        context.cookies.change = SessionChange::Store(Box::new(session.clone()));
+        context.cookies.change = kept(context, &session);
     }
     Visitor::SignedIn(Box::new(session))
+}
+
+/// Keeps the session as it is now. In Redis that is done beside the request, and a refresh has done it already.
+fn kept(context: &Context, session: &Session) -> SessionChange {
+    let Some(record) = context.cookies.record.clone() else {
+        return SessionChange::Store(Box::new(session.clone()));
+    };
+    let change = record.stale_ticket().map_or(SessionChange::Keep, SessionChange::Issue);
+    if context.auth != Auth::Refreshed {
+        let (session, now) = (session.clone(), context.now);
+        tokio::spawn(async move { record.write_back(&session, now).await });
+    }
+    change
 }
 
 /// Whether the route takes sessions of this provider.

@@ -1,39 +1,15 @@
 //! The session cookie: opened from a request's jar, sealed into new cookies.
 
-use zeroize::Zeroizing;
-
+use super::store::{Parties, StoreError};
 use super::{Lifetimes, Session, wire};
 use crate::clock::Timestamp;
-use crate::seal::{CookieNames, Jar, Purpose, Sealer, TooLarge, split};
+use crate::seal::{CookieNames, Jar, Purpose, Sealer, split};
 
 /// Sessions that live in the browser, sealed.
 pub struct CookieStore {
     names: CookieNames,
     lifetimes: Lifetimes,
-    /// Provider name → index of its party in the sealer.
-    parties: Vec<String>,
-}
-
-/// A session that came with a request.
-pub struct Loaded {
-    /// The session; its standing is still to be asked.
-    pub session: Session,
-    /// Sealed under a key that no longer seals: write it back.
-    pub stale_key: bool,
-}
-
-/// Why a session cannot be kept in cookies.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// The tokens and claims are too large for cookies.
-    #[error(transparent)]
-    TooLarge(#[from] TooLarge),
-    /// The operating system gave no random bytes.
-    #[error("no random bytes: {0}")]
-    Random(getrandom::Error),
-    /// The session names a provider that is not configured, or does not serialise: a fault of ours.
-    #[error("the session cannot be written: {0}")]
-    Unwritable(&'static str),
+    parties: Parties,
 }
 
 impl CookieStore {
@@ -42,23 +18,24 @@ impl CookieStore {
         Self {
             names,
             lifetimes,
-            parties: providers,
+            parties: Parties::new(providers),
         }
     }
 
-    /// The first session in the jar that opens. Whatever does not open is no session, never an error.
-    pub fn load(&self, sealer: &Sealer, jar: &Jar<'_>, now: Timestamp) -> Option<Loaded> {
+    /// The first session in the jar that opens, and whether it was sealed under a key that no longer seals. Whatever does
+    /// not open is no session, never an error.
+    pub fn load(&self, sealer: &Sealer, jar: &Jar<'_>, now: Timestamp) -> Option<(Session, bool)> {
         jar.session_candidates().find_map(|sealed| {
             let opened = sealer.open(Purpose::Session, self.names.session(), &sealed, now).ok()?;
             let session = wire::decode(opened.payload()).ok()?;
-            let party = self.parties.iter().position(|name| *name == session.provider)?;
-            // Two providers of one issuer and client share a party id: the first stands for both.
-            let same = party == opened.party || sealer.same_party(party, opened.party);
-            same.then_some(Loaded {
-                session,
-                stale_key: opened.stale_key,
-            })
+            let same = self.parties.owns(sealer, &session, opened.party);
+            same.then_some((session, opened.stale_key))
         })
+    }
+
+    /// When the session's cookies end.
+    pub fn ends_at(&self, session: &Session) -> Timestamp {
+        self.lifetimes.ends_at(session)
     }
 
     /// Cookie names and values that carry the session.
@@ -66,10 +43,8 @@ impl CookieStore {
     /// # Errors
     /// See [`StoreError`].
     pub fn seal(&self, sealer: &Sealer, session: &Session) -> Result<Vec<(String, String)>, StoreError> {
-        let party = self.parties.iter().position(|name| *name == session.provider);
-        let party = party.ok_or(StoreError::Unwritable("its provider is not configured"))?;
-        let plain = wire::encode(session).map_err(|_| StoreError::Unwritable("it does not serialise"))?;
-        let plain = Zeroizing::new(plain);
+        let party = self.parties.of(session)?;
+        let plain = wire::encode(session)?;
         let name = self.names.session();
         let value = sealer
             .seal(Purpose::Session, name, party, self.lifetimes.ends_at(session), &plain)
@@ -81,6 +56,8 @@ impl CookieStore {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use zeroize::Zeroizing;
 
     use super::*;
     use crate::config::SessionKey;
@@ -138,7 +115,7 @@ mod tests {
         let jar = Jar::new(&names, std::iter::once(header.as_bytes()));
         store()
             .load(&sealer(), &jar, Timestamp(now))
-            .map(|loaded| loaded.session)
+            .map(|(session, _)| session)
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::proxy::decide::{Decision, Visitor, refreshed, sent, visitor};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
 use crate::session::{Session, Standing};
+use crate::telemetry::Auth;
 
 impl Call<'_> {
     /// `GET userinfo`: who is signed in, and until when. Times in seconds since the epoch.
@@ -22,7 +23,7 @@ impl Call<'_> {
         match visitor(self.gateway, context, &site, http.req_header()).await {
             Visitor::SignedIn(session) => Ok(Decision::Reply(Reply::json(200, &described(&site, &session)))),
             Visitor::Stranger => Err(Cause::Unauthenticated),
-            Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => Err(cause),
         }
     }
 
@@ -34,10 +35,10 @@ impl Call<'_> {
         let session = match visitor(self.gateway, context, &site, request).await {
             Visitor::SignedIn(session) => session,
             Visitor::Stranger => return Err(Cause::Unauthenticated),
-            Visitor::Unavailable => return Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => return Err(cause),
         };
         // Refreshed on the way in, or not refreshable at all: nothing is left to do but to say which.
-        if matches!(context.cookies.change, crate::session::SessionChange::Store(_))
+        if context.auth == Auth::Refreshed
             && site.lifetimes.standing(&session, context.now) == Standing::Fresh
             && session.tokens.obtained_at == context.now
         {
@@ -50,7 +51,7 @@ impl Call<'_> {
         match refreshed(self.gateway, context, &site, &session).await {
             Visitor::SignedIn(_) => Ok(Decision::Reply(Reply::empty(204))),
             Visitor::Stranger => Err(Cause::Unauthenticated),
-            Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => Err(cause),
         }
     }
 
