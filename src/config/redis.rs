@@ -104,60 +104,62 @@ fn servers(text: &str) -> Parsed<RedisServers> {
         let mut pairs = form_urlencoded::parse(query.as_bytes());
         pairs.find(|(own, _)| own == name).map(|(_, value)| value.into_owned())
     };
-    let mut servers = RedisServers {
-        place: RedisPlace::Cluster(Vec::new()),
+    let mut username = None;
+    let mut password = None;
+    let (place, number) = match before.strip_prefix("unix:") {
+        Some(path) => (unix(path)?, None),
+        None => {
+            let (scheme, rest) = before.split_once("://").ok_or(NO_ADDRESS)?;
+            // The last "@": a password may have one that nobody escaped.
+            let (credentials, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+            (username, password) = user(credentials)?;
+            place(scheme, rest)?
+        }
+    };
+    let database = database(number.or(query("db").as_deref()).unwrap_or_default())?;
+    if matches!(place, RedisPlace::Cluster(_)) && database != 0 {
+        return Err("names a database, and a cluster has only one; remove the number".to_owned());
+    }
+    Ok(RedisServers {
+        place,
         tls: before.starts_with("rediss"),
-        username: None,
-        password: None,
+        username,
+        password,
         sentinel_username: query("sentinel_username"),
         sentinel_password: query("sentinel_password").map(Secret::new),
-        database: database(query("db").as_deref().unwrap_or_default())?,
-    };
-    if let Some(path) = before.strip_prefix("unix:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
-        servers.place = RedisPlace::Unix(PathBuf::from(path));
-        return path
-            .starts_with('/')
-            .then_some(servers)
-            .ok_or_else(|| NO_ADDRESS.to_owned());
+        database,
+    })
+}
+
+fn unix(path: &str) -> Parsed<RedisPlace> {
+    let path = path.strip_prefix("//").unwrap_or(path);
+    if !path.starts_with('/') {
+        return Err(NO_ADDRESS.to_owned());
     }
-    let (scheme, rest) = before.split_once("://").ok_or(NO_ADDRESS)?;
-    // The last "@": a password may have one that nobody escaped.
-    let (credentials, rest) = rest
-        .rsplit_once('@')
-        .map_or((None, rest), |(user, rest)| (Some(user), rest));
-    if let Some(credentials) = credentials {
-        (servers.username, servers.password) = user(credentials)?;
-    }
+    Ok(RedisPlace::Unix(PathBuf::from(path)))
+}
+
+/// What stands behind the credentials; with it, the number of the database.
+fn place<'a>(scheme: &str, rest: &'a str) -> Parsed<(RedisPlace, Option<&'a str>)> {
     let mut path = rest.split('/');
     let hosts = path.next().unwrap_or_default();
-    let first = path.next().filter(|segment| !segment.is_empty());
-    servers.place = match scheme {
+    let mut next = || path.next().filter(|segment| !segment.is_empty());
+    let place = match scheme {
         "redis" | "rediss" => match hosts_of(hosts, REDIS_PORT)?.as_slice() {
             [(host, port)] => RedisPlace::Server(host.clone(), *port),
             _ => return Err("has several hosts; write \"redis+cluster\" or \"redis+sentinel\" before them".to_owned()),
         },
         "redis+sentinel" | "rediss+sentinel" => {
             let master =
-                first.ok_or("names no master; write it behind the hosts, \"redis+sentinel://a,b/mymaster\"")?;
+                next().ok_or("names no master; write it behind the hosts, \"redis+sentinel://a,b/mymaster\"")?;
             RedisPlace::Sentinel(hosts_of(hosts, SENTINEL_PORT)?, decoded(master)?)
         }
         "redis+cluster" | "rediss+cluster" => RedisPlace::Cluster(hosts_of(hosts, REDIS_PORT)?),
         _ => return Err(NO_ADDRESS.to_owned()),
     };
-    let number = match &servers.place {
-        RedisPlace::Sentinel(..) => path.next(),
-        _ => first,
-    };
-    if let Some(number) = number {
-        servers.database = database(number)?;
-    }
-    if matches!(servers.place, RedisPlace::Cluster(_)) && servers.database != 0 {
-        return Err("names a database, and a cluster has only one; remove the number".to_owned());
-    }
-    match path.next() {
-        None => Ok(servers),
-        Some(_) => Err(NO_ADDRESS.to_owned()),
+    match (next(), path.next()) {
+        (number, None) => Ok((place, number)),
+        _ => Err(NO_ADDRESS.to_owned()),
     }
 }
 
@@ -212,6 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "a table")]
     fn an_address_says_where_who_and_how() {
         use RedisPlace::*;
         let two = || vec![("a".to_owned(), 1), ("b".to_owned(), 26379)];

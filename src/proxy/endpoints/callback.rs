@@ -54,10 +54,7 @@ impl Call<'_> {
             .metadata()
             .await
             .map_err(|error| self.failed(context, &state, &LoginError::Provider(error)))?;
-        // Before anything is spent: once Redis is back, the same callback goes through.
-        site.store.ready().await.map_err(|_| Cause::SessionsUnavailable)?;
-        let ends_at = state.begun_at.plus(site.config.session.login_timeout);
-        if !self.gateway.spent.take(&state.id, ends_at, context.now) {
+        if !self.take(context, &site, &state).await? {
             return self.restart(http, context, &site, index, &state, &return_to).await;
         }
         context
@@ -79,6 +76,14 @@ impl Call<'_> {
                 Ok(Decision::Reply(welcomed?))
             }
         }
+    }
+
+    /// Whether this is the one time that the login is completed.
+    async fn take(&self, context: &Context, site: &Site, state: &State) -> Result<bool, Cause> {
+        // Before anything is spent: once Redis is back, the same callback goes through.
+        site.store.ready().await.map_err(|_| Cause::SessionsUnavailable)?;
+        let ends_at = state.begun_at.plus(site.config.session.login_timeout);
+        Ok(self.gateway.spent.take(&state.id, ends_at, context.now))
     }
 
     /// The pending login of this browser that the state belongs to. Notes which session cookies it has: a new session

@@ -21,8 +21,7 @@ pub(super) const ANSWER: Duration = Duration::from_secs(1);
 
 /// The servers of a configuration.
 pub(super) enum Servers {
-    One(Client),
-    // The client keeps what it learns of the Sentinels; boxed for its size.
+    One(Box<Client>),
     Sentinel(Box<SentinelClient>),
     Cluster(Box<ClusterClient>),
 }
@@ -83,14 +82,14 @@ fn servers(servers: &RedisServers, certificates: Option<TlsCertificates>) -> Red
     Ok(match &servers.place {
         RedisPlace::Unix(path) => {
             let info = info(servers, ConnectionAddr::Unix(path.clone()))?;
-            Servers::One(Client::open(info)?)
+            Servers::One(Box::new(Client::open(info)?))
         }
         RedisPlace::Server(host, port) => {
             let info = info(servers, address(&(host.clone(), *port)))?;
-            Servers::One(match certificates {
+            Servers::One(Box::new(match certificates {
                 Some(certificates) => Client::build_with_tls(info, certificates)?,
                 None => Client::open(info)?,
-            })
+            }))
         }
         RedisPlace::Sentinel(hosts, master) => {
             let sentinels = hosts.iter().map(address).collect();
