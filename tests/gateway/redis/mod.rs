@@ -5,6 +5,7 @@ mod ending;
 mod fleet;
 mod outage;
 mod places;
+mod record;
 mod refresh;
 mod server;
 mod without;

@@ -88,6 +88,12 @@ async fn behind_a_unix_socket() {
 async fn behind_sentinels_also_when_another_becomes_the_master() {
     let mut master = Server::start().await;
     let replica = Server::start_with(&["--replicaof", "127.0.0.1", &master.port.to_string()]).await;
+    // A Sentinel looks for replicas when it starts, and then every ten seconds.
+    eventually("the replica", async || {
+        let master: String = master.ask(&["INFO", "replication"]).await;
+        master.contains("state=online")
+    })
+    .await;
     let mut sentinel = Server::prepared(&[]);
     let text = format!(
         "sentinel monitor main 127.0.0.1 {} 1\nsentinel down-after-milliseconds main 500\nsentinel failover-timeout main 3000",
