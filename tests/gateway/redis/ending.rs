@@ -34,6 +34,10 @@ async fn a_refresh_that_ends_after_the_sign_out_does_not_bring_the_session_back(
     fleet.advance(500);
     let gate = Gate::shut();
     fleet.idp.script(Endpoint::Token, [Answer::held(&gate)]);
+    // The provider forgets to revoke, so that it is our own doing.
+    fleet
+        .idp
+        .script(Endpoint::Revocation, [Answer::error(503, "server_error")]);
     let (served, ()) = tokio::join!(status(&other, "/"), async {
         gate.arrived(1).await;
         browser.fetch("POST", "/oauth2/sign_out").send().await;
@@ -42,6 +46,12 @@ async fn a_refresh_that_ends_after_the_sign_out_does_not_bring_the_session_back(
     assert_eq!(served, 401);
     assert_eq!(status(&other, "/").await, 401);
     assert_eq!(redis.ask::<usize>(&["DBSIZE"]).await, 0);
+    let revoked = fleet.idp.seen(Endpoint::Revocation);
+    assert_ne!(
+        revoked[0].form("token"),
+        revoked[1].form("token"),
+        "the new tokens are revoked too"
+    );
 }
 
 #[tokio::test]
