@@ -114,6 +114,10 @@ make_bases() {
         cd "$fs" && shopt -s nullglob
         tar -c etc/{passwd,group} lib lib64* usr/lib64* usr/lib/*-linux-gnu/{ld-linux-*,libc.so.6,libm.so.6,libgcc_s.so.1}
     ) | docker import - "$1" >/dev/null
+    # Behind a proxy that has a CA of its own, cargo in the build base must trust it as this machine does.
+    if [ -d /usr/local/share/ca-certificates ]; then
+        mkdir -p "$fs/usr/local/share" && cp -r /usr/local/share/ca-certificates "$fs/usr/local/share/"
+    fi
     tar -C "$sysroot" -c --exclude lib/rustlib/src bin/cargo bin/rustc lib | tar -C "$fs/usr/local" -x --no-same-owner
     tar -C "$fs" -c . | docker import - "$2" >/dev/null
 }

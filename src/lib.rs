@@ -25,12 +25,12 @@
 //! | [`cli`] | one file a command |
 //!
 //! Confined crates: `aes-gcm` and `hkdf` in `seal`; `redis` in `session`; Pingora in `proxy`, `upstream`, `server`; `toml` in
-//! `config`; `reqwest` and `jsonwebtoken` in `provider`.
+//! `config` and `cli::import`; `reqwest` and `jsonwebtoken` in `provider`.
 //!
 //! # Life of a request
 //!
 //! ```text
-//! listener → request_filter: target → route → session → standing → (refresh) → admit     every decision, once, with one `now`
+//! listener → server::front (limits, deadlines, PROXY protocol) → request_filter: target → route → session → standing → (refresh) → admit     every decision, once, with one `now`
 //!    own answer ─► Reply ──────────────────────────────► Set-Cookie, exit 1
 //!    forward    ─► upstream_peer → upstream_request_filter (apply only: strip, Bearer, identity)
 //!                  response_filter ────────────────────► Set-Cookie, exit 2

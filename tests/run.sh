@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs every test: unit, integration, and the journeys through the running gateway against three real
-# authorization servers. On a bare Debian machine it installs what is missing when it runs as root; otherwise it
+# Runs every test: unit, integration, in a real browser, and the journeys through the running gateway against three
+# real authorization servers. On a bare Debian machine it installs what is missing when it runs as root; otherwise it
 # says what to install. Arguments go to `cargo test`: tests/run.sh --test journey
 set -euo pipefail
 
@@ -35,6 +35,18 @@ need_packages() {
   exit 1
 }
 
+# Some tests drive a real browser. Without one they are skipped, and say so.
+need_browser() {
+  if command -v chromium >/dev/null; then return; fi
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    say "installing chromium …"
+    if apt-get update -qq >&2 &&
+      DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >&2; then return; fi
+  fi
+  say "No chromium: the tests in a real browser (tests/gateway/in_chromium.rs) are SKIPPED. On Debian, as root:"
+  say "    apt-get install chromium"
+}
+
 need_rust() {
   local wanted found
   wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
@@ -47,6 +59,7 @@ need_rust() {
 }
 
 need_packages
+need_browser
 need_rust
 
 work=$(mktemp -d)
@@ -67,7 +80,7 @@ export SIDEGATE_TEST_PROVIDERS
 
 # The providers install while the compiler works; a process group of their own, so that an interrupt ends them all.
 set -m
-tests/providers/install.sh >"$work/install.log" 2>&1 &
+{ tests/providers/install.sh && tests/browser/install.sh; } >"$work/install.log" 2>&1 &
 installing=$!
 set +m
 
@@ -84,6 +97,7 @@ if ! wait "$installing"; then
   exit 1
 fi
 installing=
+if command -v chromium >/dev/null; then export SIDEGATE_TEST_BROWSER=$SIDEGATE_TEST_PROVIDERS/browser; fi
 waited=$((SECONDS - began))
 
 began=$SECONDS
@@ -91,6 +105,7 @@ status=0
 "${cargo_test[@]}" --no-fail-fast "${selection[@]}" 2>&1 | tee "$work/tests.log" || status=$?
 if [ $# = 0 ]; then # the examples in the documentation are no target of their own
   "${cargo_test[@]}" --doc 2>&1 | tee -a "$work/tests.log" || status=$?
+  tests/fuzz/run.sh "${SIDEGATE_FUZZ_SECONDS:-10}" || status=$?
 fi
 tested=$((SECONDS - began))
 

@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::demo::provider::{Bound, Provider, Settings};
 use crate::demo::sample;
 use crate::secret::Secret;
+use crate::server::StartError;
 use crate::telemetry;
 
 const CLIENT_ID: &str = "demo";
@@ -53,10 +54,14 @@ async fn demo(port: u16) -> Result<(), String> {
     let issuer = provider.issuer().to_owned();
     tokio::spawn(provider.serve(std::future::pending()));
     tokio::spawn(sample::serve(sample, "/oauth2", std::future::pending()));
-    super::complain(&welcome(&origin, &issuer, app, port));
-    super::run::until_signal(config, None)
-        .await
-        .map_err(|error| error.to_string())
+    super::run::until_signal(config, None, || {
+        super::complain(&welcome(&origin, &issuer, app, port));
+    })
+    .await
+    .map_err(|error| match error {
+        StartError::Bind { .. } => format!("{error}: sidegate demo --port 5180"),
+        StartError::Unusable(_) => error.to_string(),
+    })
 }
 
 fn random() -> Result<String, String> {

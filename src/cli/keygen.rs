@@ -7,10 +7,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zeroize::Zeroizing;
 
 pub(super) fn run() -> ExitCode {
-    let mut key = Zeroizing::new([0; 32]);
-    if let Err(error) = getrandom::fill(&mut key[..]) {
-        super::complain(&format!("no random bytes: {error}"));
-        return ExitCode::FAILURE;
+    match fresh() {
+        Ok(key) => super::print(&key),
+        Err(error) => {
+            super::complain(&format!("no random bytes: {error}"));
+            ExitCode::FAILURE
+        }
     }
-    super::print(&Zeroizing::new(URL_SAFE_NO_PAD.encode(&key[..])))
+}
+
+/// A fresh session key as the configuration has it.
+pub(super) fn fresh() -> Result<Zeroizing<String>, getrandom::Error> {
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut key[..])?;
+    Ok(Zeroizing::new(URL_SAFE_NO_PAD.encode(&key[..])))
 }

@@ -4,8 +4,11 @@ mod check;
 mod completions;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod healthcheck;
+mod import;
 mod keygen;
+mod live;
 mod run;
 mod watch;
 
@@ -39,9 +42,16 @@ enum Command {
     /// Run the gateway until SIGTERM or SIGINT
     Run(ConfigFile),
     /// Validate the configuration: all problems at once, exit 64 if there are any
-    Check(ConfigFile),
+    Check(check::Arguments),
+    /// Say what a request would get and why, without sending anything
+    Explain(explain::Arguments),
     /// Print a fresh session key
     Keygen,
+    /// Print the configuration that does what an oauth2-proxy configuration did
+    Import {
+        /// oauth2-proxy's --config file (TOML)
+        file: PathBuf,
+    },
     /// Ask the running gateway whether it is ready; for a container's HEALTHCHECK
     Healthcheck(OptionalConfigFile),
     /// Provider, sample app and gateway on this machine, to look at; for development only
@@ -72,8 +82,10 @@ struct OptionalConfigFile {
 pub fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Run(file) => run::run(&file.config),
-        Command::Check(file) => check::run(&file.config),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Explain(arguments) => explain::run(arguments),
         Command::Keygen => keygen::run(),
+        Command::Import { file } => import::run(&file),
         Command::Healthcheck(file) => healthcheck::run(file.config.as_deref()),
         #[cfg(feature = "demo")]
         Command::Demo(arguments) => demo::run(&arguments),

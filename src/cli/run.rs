@@ -26,6 +26,7 @@ pub(super) fn run(file: &Path) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!(cause = %error, "the gateway does not start");
+            telemetry::flush_logs(LAST_WORDS);
             super::complain(&error.to_string());
             ExitCode::FAILURE
         }
@@ -34,15 +35,15 @@ pub(super) fn run(file: &Path) -> ExitCode {
 
 fn serve(config: Config, file: &Path) -> Result<(), StartError> {
     let runtime = runtime(config.server.threads).map_err(|cause| StartError::Unusable(cause.to_string()))?;
-    let served = runtime.block_on(until_signal(config, Some(file)));
+    let served = runtime.block_on(until_signal(config, Some(file), || {}));
     // What is left was cut off: it is not waited for again.
     runtime.shutdown_background();
     served
 }
 
 /// Serves until SIGTERM or SIGINT comes, then drains. With the `file` that the configuration came from, SIGHUP or a
-/// change of any of its files reloads it.
-pub(super) async fn until_signal(config: Config, file: Option<&Path>) -> Result<(), StartError> {
+/// change of any of its files reloads it. `ready` is called once everything listens.
+pub(super) async fn until_signal(config: Config, file: Option<&Path>, ready: impl FnOnce()) -> Result<(), StartError> {
     let unusable = |cause: std::io::Error| StartError::Unusable(cause.to_string());
     let mut terminate = signal(SignalKind::terminate()).map_err(unusable)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(unusable)?;
@@ -52,6 +53,7 @@ pub(super) async fn until_signal(config: Config, file: Option<&Path>) -> Result<
     let running = server::start(config, Clock::default()).await?;
     tracing::info!(version = env!("CARGO_PKG_VERSION"), public_url = %origin, listening = ?running.addresses,
         admin = ?running.admin, "sidegate serves");
+    ready();
     loop {
         tokio::select! {
             _ = terminate.recv() => break,
@@ -64,9 +66,19 @@ pub(super) async fn until_signal(config: Config, file: Option<&Path>) -> Result<
         }
     }
     tracing::info!("stopping: requests under way are finished");
-    match running.drain().await {
+    // Whoever asks a second time does not want to wait.
+    let again = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    match running.drain_until(again).await {
         0 => tracing::info!("stopped"),
-        cut_off => tracing::warn!(cut_off, "stopped; shutdown_timeout cut requests off"),
+        cut_off => tracing::warn!(
+            cut_off,
+            "stopped; requests were cut off by shutdown_timeout or a second signal"
+        ),
     }
     telemetry::flush_logs(LAST_WORDS);
     Ok(())

@@ -3,12 +3,7 @@
 
 /// Keys; `*` stands for a name, `[]` for the place in a list.
 const KEYS: &[&str] = &[
-    "server.proxy_protocol",
-    "server.keep_fragment",
-    "server.h2c",
     "server.tls.client_ca",
-    "server.limits.header_timeout",
-    "server.limits.max_connections",
     "providers.*.introspection_endpoint",
     "providers.*.pushed_authorization_request_endpoint",
     "providers.*.client_key",
@@ -26,7 +21,6 @@ const KEYS: &[&str] = &[
     "routes[].bearer_audiences",
     "routes[].basic_login",
     "routes[].exchange",
-    "routes[].stash_post",
     "routes[].allow.acr",
     "telemetry",
 ];

@@ -45,6 +45,8 @@ pub struct Route {
     pub remove_request_headers: Vec<HeaderName>,
     /// Extra origins allowed for WebSocket upgrades.
     pub websocket_origins: Vec<String>,
+    /// A form of at most this many bytes that meets an ended session is kept over the login; 0: not.
+    pub stash_post: u64,
     /// Let `%2F` through.
     pub encoded_slash: bool,
     /// Refuse cross-site unsafe requests that carry a session.
@@ -91,6 +93,9 @@ pub enum Authorization {
     /// The client's own.
     Keep,
 }
+
+/// Browsers keep about 5 MiB of text for a tab (`sessionStorage`), and sealing makes four bytes of three.
+const LARGEST_STASH: u64 = 3 << 20;
 
 /// What a route may refer to.
 pub(super) struct Surroundings<'a> {
@@ -147,6 +152,12 @@ fn read(r: &mut Reader<'_>, around: &mut Surroundings<'_>) -> Route {
             let url = web_url(value)?;
             bare_origin(&url)?;
             Ok(url.origin().ascii_serialization())
+        }),
+        stash_post: r.or("stash_post", 64 << 10, |value| match size(value)? {
+            large if large > LARGEST_STASH => {
+                Err("is more than a browser keeps in a tab; write at most \"3MiB\"".to_owned())
+            }
+            bytes => Ok(bytes),
         }),
         encoded_slash: r.flag("encoded_slash", false),
         csrf: r.flag("csrf", true),

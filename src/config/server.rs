@@ -40,6 +40,10 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// Whether Unix-socket peers are trusted too (`"unix"` in `trusted_proxies`).
     pub trust_unix: bool,
+    /// Every connection begins with a PROXY protocol header, and only trusted peers may connect.
+    pub proxy_protocol: bool,
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3).
+    pub h2c: bool,
     /// After SIGTERM: not ready at once, still accepting this long.
     pub shutdown_delay: Duration,
     /// How long in-flight requests get after that.
@@ -50,14 +54,20 @@ pub struct Server {
     pub any_host: bool,
     /// `Strict-Transport-Security` on own answers (https only).
     pub hsts: bool,
+    /// A small page keeps the `#fragment` over the login.
+    pub keep_fragment: bool,
     /// `[server.tls]`; `None`: plain HTTP.
     pub tls: Option<Tls>,
     /// Largest request header, bytes.
     pub request_header_limit: usize,
     /// Largest request body, bytes; 0: no limit.
     pub request_body_limit: u64,
-    /// How long a keep-alive connection may be idle.
+    /// How long the head of a request may take, the TLS handshake left out.
+    pub header_timeout: Duration,
+    /// How long a keep-alive connection may be idle, a body or its reader silent.
     pub idle_timeout: Duration,
+    /// Connections at a time; 0: no limit.
+    pub max_connections: usize,
 }
 
 /// One listening address.
@@ -117,6 +127,8 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
     let prefix = r.or("prefix", "/oauth2".to_owned(), prefix);
     let threads = r.or("threads", 0, number(1024));
     let peers = r.list("trusted_proxies", peer);
+    let proxy_protocol = proxy_protocol(r, &peers);
+    let h2c = r.flag("h2c", false);
     let shutdown_delay = r.or("shutdown_delay", Duration::ZERO, duration);
     let shutdown_timeout = r.or("shutdown_timeout", Duration::from_secs(30), duration);
     let hosts = r.list("hosts", |value| match value.as_str() {
@@ -124,6 +136,7 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
         _ => authority(value).map(Some),
     });
     let hsts = r.flag("hsts", true);
+    let keep_fragment = r.flag("keep_fragment", false);
     let tls = r.table("tls").and_then(|mut tls| read_tls(&mut tls, source));
     let mut limits = r.section("limits");
     Server {
@@ -133,18 +146,39 @@ pub(super) fn read(r: &mut Reader<'_>) -> Server {
         threads,
         trust_unix: peers.contains(&None),
         trusted_proxies: peers.into_iter().flatten().collect(),
+        proxy_protocol,
+        h2c,
         shutdown_delay,
         shutdown_timeout,
         any_host: hosts.contains(&None),
         hosts: hosts.into_iter().flatten().collect(),
         hsts,
+        keep_fragment,
         tls,
-        request_header_limit: limits.or("request_header", 64 << 10, |value| match size(value)? {
-            small if small < 1024 => Err("leaves no room for a request; write at least \"1KiB\"".to_owned()),
-            bytes => usize::try_from(bytes).map_err(|_| "is larger than memory; write for example \"64KiB\"".into()),
-        }),
+        request_header_limit: limits.or("request_header", 64 << 10, header_size),
         request_body_limit: limits.or("request_body", 0, size),
+        header_timeout: limits.or("header_timeout", Duration::from_secs(10), span),
         idle_timeout: limits.or("idle_timeout", Duration::from_secs(60), span),
+        max_connections: limits.or("max_connections", 0, number(10_000_000)),
+    }
+}
+
+/// Whether it is spoken, and by whom.
+fn proxy_protocol(r: &mut Reader<'_>, peers: &[Option<IpNet>]) -> bool {
+    let spoken = r.flag("proxy_protocol", false);
+    if spoken && peers.is_empty() && !r.failed("trusted_proxies") {
+        r.problem(
+            "proxy_protocol",
+            "lets nobody in: only trusted peers may speak it; name them in trusted_proxies",
+        );
+    }
+    spoken
+}
+
+fn header_size(value: &Value) -> Parsed<usize> {
+    match size(value)? {
+        small if small < 1024 => Err("leaves no room for a request; write at least \"1KiB\"".to_owned()),
+        bytes => usize::try_from(bytes).map_err(|_| "is larger than memory; write for example \"64KiB\"".into()),
     }
 }
 

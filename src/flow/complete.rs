@@ -20,7 +20,7 @@ pub enum LoginError {
     /// `openid` was asked for.
     #[error("the provider sent no id_token although openid was asked for")]
     NoIdToken,
-    /// See [`UnusableUser`].
+    /// See `UnusableUser`.
     #[error(transparent)]
     User(#[from] UnusableUser),
     /// The operating system gave no random bytes.

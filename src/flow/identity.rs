@@ -16,11 +16,12 @@ const LONGEST: usize = 8 * 1024;
 #[error("the claim for the user name has a value that no header can carry")]
 pub struct UnusableUser;
 
-/// Who the claims speak of. A value that no header can carry is left out.
+/// Who the claims speak of. A value that no header can carry is left out, and so is a member of a list with a comma in
+/// it: where the list is joined in a header it would be two.
 ///
 /// # Errors
 /// [`UnusableUser`] where that value is the user name.
-pub(super) fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, UnusableUser> {
+pub fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, UnusableUser> {
     let mut found = Identity {
         subject: text(claims.get("sub")),
         sid: text(claims.get("sid")),
@@ -38,14 +39,14 @@ pub(super) fn identity(claims: &Claims, mapping: &Mapping) -> Result<Identity, U
             }
             "email" => found.email = text(value).filter(|email| carriable(email)),
             "name" => found.name = text(value).filter(|name| carriable(name)),
-            // A comma would make two groups of one where they are joined in a header.
             "groups" => {
                 found.groups = texts(value);
                 found.groups.retain(|group| carriable(group) && !group.contains(','));
             }
             _ => {
                 let mut values = texts(value);
-                values.retain(|value| carriable(value));
+                let list = value.is_some_and(Value::is_array);
+                values.retain(|value| carriable(value) && !(list && value.contains(',')));
                 if !values.is_empty() {
                     found.claims.push((name.clone(), values));
                 }

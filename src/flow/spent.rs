@@ -1,4 +1,5 @@
-//! Logins that were completed: none is completed twice, so that a code is redeemed once, also after a failed answer.
+//! What may be used once and was: completed logins, so that a code is redeemed once, also after a failed answer, and kept
+//! forms that were sent on.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -9,18 +10,18 @@ use crate::clock::Timestamp;
 /// Bound on what is remembered; at 100 logins a second it is a quarter of an hour.
 const MOST: usize = 100_000;
 
-/// Ids of completed logins, kept until their `state` would have ended anyway.
+/// Ids of what was used, kept until it would have ended anyway.
 #[derive(Default)]
-pub struct SpentLogins(Mutex<Spent>);
+pub struct Spent(Mutex<Memory>);
 
 #[derive(Default)]
-struct Spent {
+struct Memory {
     known: HashSet<String>,
     order: VecDeque<(Timestamp, String)>,
 }
 
-impl SpentLogins {
-    /// Takes the login with this id, which ends at `ends_at`; `false` where it was taken before.
+impl Spent {
+    /// Takes the one with this id, which ends at `ends_at`; `false` where it was taken before.
     pub fn take(&self, id: &str, ends_at: Timestamp, now: Timestamp) -> bool {
         let mut spent = self.0.lock();
         while spent.order.front().is_some_and(|(ends_at, _)| *ends_at <= now) || spent.order.len() >= MOST {
@@ -34,6 +35,14 @@ impl SpentLogins {
         }
         new
     }
+
+    /// What was taken came to nothing: it may be taken again.
+    pub fn give_back(&self, id: &str) {
+        let mut spent = self.0.lock();
+        if spent.known.remove(id) {
+            spent.order.retain(|(_, own)| own != id);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -41,11 +50,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_login_is_taken_once_and_forgotten_when_it_has_ended() {
-        let spent = SpentLogins::default();
+    fn it_is_taken_once_and_forgotten_when_it_has_ended() {
+        let spent = Spent::default();
         assert!(spent.take("a", Timestamp(10), Timestamp(1)));
         assert!(!spent.take("a", Timestamp(10), Timestamp(2)));
         assert!(spent.take("b", Timestamp(20), Timestamp(11)));
         assert_eq!(spent.0.lock().known.len(), 1);
+    }
+
+    #[test]
+    fn what_is_given_back_is_taken_again_once() {
+        let spent = Spent::default();
+        assert!(spent.take("a", Timestamp(10), Timestamp(1)));
+        spent.give_back("a");
+        assert!(spent.take("a", Timestamp(10), Timestamp(2)));
+        assert!(!spent.take("a", Timestamp(10), Timestamp(3)));
+        assert_eq!(spent.0.lock().order.len(), 1);
     }
 }

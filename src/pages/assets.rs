@@ -17,11 +17,15 @@ pub struct Asset {
 pub(super) const STYLE: &str = "style.css";
 /// File name of the icon.
 pub(super) const ICON: &str = "icon.svg";
+/// File name of the script that carries forms and fragments over the login.
+pub(super) const CARRY: &str = "carry.js";
 
 static STYLE_BODY: &[u8] = include_bytes!("static/style.css");
 static ICON_BODY: &[u8] = include_bytes!("static/icon.svg");
+static CARRY_BODY: &[u8] = include_bytes!("static/carry.js");
 static STYLE_ETAG: LazyLock<String> = LazyLock::new(|| etag(STYLE_BODY));
 static ICON_ETAG: LazyLock<String> = LazyLock::new(|| etag(ICON_BODY));
+static CARRY_ETAG: LazyLock<String> = LazyLock::new(|| etag(CARRY_BODY));
 
 /// The asset of this file name, the part of the path after `{prefix}/static/`. The pages ask for it with a query that
 /// changes with the bytes: answers to that may be cached for good (`public, max-age=31536000, immutable`).
@@ -36,6 +40,11 @@ pub fn asset(name: &str) -> Option<Asset> {
             content_type: "image/svg+xml",
             body: ICON_BODY,
             etag: &ICON_ETAG,
+        }),
+        CARRY => Some(Asset {
+            content_type: "text/javascript; charset=utf-8",
+            body: CARRY_BODY,
+            etag: &CARRY_ETAG,
         }),
         _ => None,
     }
@@ -61,7 +70,7 @@ mod tests {
 
     #[test]
     fn assets_are_found_by_their_exact_name_only() {
-        for name in [STYLE, ICON] {
+        for name in [STYLE, ICON, CARRY] {
             let asset = asset(name).unwrap();
             assert!(!asset.body.is_empty());
             assert!(asset.etag.len() == 18 && asset.etag.starts_with('"') && asset.etag.ends_with('"'));
@@ -74,9 +83,18 @@ mod tests {
 
     #[test]
     fn assets_ask_for_nothing_that_the_policy_forbids() {
-        for name in [STYLE, ICON] {
+        for name in [STYLE, ICON, CARRY] {
             let body = String::from_utf8(asset(name).unwrap().body.to_vec()).unwrap();
-            for forbidden in ["url(", "@import", "<script", "<style", "style=", "href="] {
+            for forbidden in [
+                "url(",
+                "@import",
+                "<script",
+                "<style",
+                "style=",
+                "href=",
+                "eval(",
+                "innerHTML",
+            ] {
                 assert!(!body.contains(forbidden), "{name} has {forbidden}");
             }
         }

@@ -1,19 +1,22 @@
-//! What a person sees: pages that work without scripts, and their assets.
+//! What a person sees: pages that work without scripts, two that carry a form over the login with one, and their assets.
 //!
 //! | file | what it is |
 //! |---|---|
 //! | `model` | what goes into each page: typed, borrowed text |
 //! | `render` | [`Pages`]: the templates, the built-in ones and the operator's own |
-//! | `assets` | [`asset`]: the style sheet and the icon |
+//! | `carry` | the pages that carry a form or a fragment over the login |
+//! | `assets` | [`asset`]: the style sheet, the icon and the one script |
 //!
 //! Every value is escaped where it is printed, and links lead only to paths on this origin or to http(s) URLs, whatever
 //! a caller passes. The `Content-Security-Policy` that goes with each page lets nothing run that a mistake let in.
 
 mod assets;
+mod carry;
 mod model;
 mod render;
 
 pub use assets::{Asset, asset};
+pub use carry::{CSP_KEEP, CSP_RESUME, FormNotKeptPage, KeepFormPage, KeepFragmentPage, ResumePage};
 pub use model::{Action, ConfirmSignOutPage, ErrorPage, Field, OnwardPage, SignInPage, SignedOutPage};
 pub use render::Pages;
 

@@ -81,7 +81,7 @@ pub struct ConfirmSignOutPage<'a> {
     pub stay_href: &'a str,
 }
 
-fn link<S: Serializer>(href: &str, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn link<S: Serializer>(href: &str, serializer: S) -> Result<S::Ok, S::Error> {
     let on_this_origin = href.starts_with('/') && !href.starts_with("//") && !href.starts_with("/\\");
     let elsewhere = href.starts_with("https://") || href.starts_with("http://");
     let clean = !href.chars().any(char::is_control);

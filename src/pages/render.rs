@@ -23,13 +23,17 @@ const CONFIRM_SIGN_OUT: &str = "confirm_sign_out.html";
 
 const ONWARD: &str = "onward.html";
 
-const BUILT_IN: [(&str, &str); 6] = [
+const BUILT_IN: [(&str, &str); 10] = [
     ("layout.html", include_str!("templates/layout.html")),
     (SIGN_IN, include_str!("templates/sign_in.html")),
     (ERROR, include_str!("templates/error.html")),
     (SIGNED_OUT, include_str!("templates/signed_out.html")),
     (CONFIRM_SIGN_OUT, include_str!("templates/confirm_sign_out.html")),
     (ONWARD, include_str!("templates/onward.html")),
+    ("keep_form.html", include_str!("templates/keep_form.html")),
+    ("form_not_kept.html", include_str!("templates/form_not_kept.html")),
+    ("keep_fragment.html", include_str!("templates/keep_fragment.html")),
+    ("resume.html", include_str!("templates/resume.html")),
 ];
 
 /// What is shown where even our own template fails: a defect, but never an empty page.
@@ -42,6 +46,7 @@ pub struct Pages {
     built_in: Environment<'static>,
     own: Option<Environment<'static>>,
     site: Site,
+    prefix: String,
 }
 
 /// What every page has.
@@ -79,6 +84,7 @@ impl Pages {
             built_in: built_in()?,
             own: None,
             site,
+            prefix: prefix.to_owned(),
         };
         if let Some(dir) = &config.dir {
             pages.own = Some(own(dir)?);
@@ -112,7 +118,12 @@ impl Pages {
         self.render(ONWARD, page)
     }
 
-    fn render<T: Serialize>(&self, name: &str, page: &T) -> String {
+    /// `[server] prefix`
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn render<T: Serialize>(&self, name: &str, page: &T) -> String {
         if let Some(own) = &self.own {
             match self.try_render(own, name, page) {
                 Ok(text) => return text,

@@ -71,6 +71,7 @@ pub(super) fn route(line: &str) -> Route {
         websocket_origins: Vec::new(),
         encoded_slash: false,
         csrf: true,
+        stash_post: 0,
         max_body: None,
     }
 }

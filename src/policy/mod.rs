@@ -24,7 +24,7 @@ mod fixtures;
 
 pub use allow::{Denial, Identity, allows};
 pub use hosts::{Authority, HostStanding, Hosts};
-pub use origin::{Initiator, Origin, Sent, initiator, is_unsafe, wants_page};
+pub use origin::{Initiator, Origin, Sent, initiator, is_unsafe, submits_form, wants_page};
 pub use return_to::ReturnTo;
 pub use router::{Found, Router};
 pub use target::{Beneath, Target, TargetError};

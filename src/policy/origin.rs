@@ -148,6 +148,17 @@ pub fn wants_page(fetch_mode: Option<&str>, accept: Option<&str>, method: &Metho
     reads && accept.is_some_and(|accept| accept.split(',').any(is_html))
 }
 
+/// Whether a POST is a form that a browser sends by going to another page. As [`wants_page`]; where the browser sends no
+/// Fetch Metadata (plain http, old ones) its `Origin` and the `Accept` that browsers send with page loads only say so.
+#[must_use]
+pub fn submits_form(sent: &Sent<'_>, fetch_mode: Option<&str>, accept: Option<&str>) -> bool {
+    if let Some(mode) = fetch_mode {
+        return mode == "navigate";
+    }
+    let page_load = accept.is_some_and(|accept| accept.contains("application/xhtml+xml"));
+    sent.origin.is_some() && page_load && wants_page(None, accept, &Method::GET)
+}
+
 /// Whether a member of `Accept` is `text/html` with a weight above zero (RFC 9110 §12.4.2).
 fn is_html(member: &str) -> bool {
     let mut parts = member.split(';').map(str::trim);

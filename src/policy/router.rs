@@ -6,7 +6,8 @@
 //!   counts. At one path, a route that names the host hides those for any host.
 //! - Methods choose only among the routes of that path and host, never a shorter path: 405, so that a rule for
 //!   `POST /api` cannot be slipped past through `/`. A route that lists the method comes before one for all methods;
-//!   `HEAD` goes where `GET` goes unless a route lists it.
+//!   `HEAD` goes where `GET` goes unless a route lists it. Where rules tell methods apart, one with small letters falls
+//!   under none that does not list it as it is.
 //! - All readings of the target (see [`Target`]) must fall under one route.
 
 use http::{HeaderValue, Method};
@@ -215,7 +216,11 @@ impl Choice {
                 None
             }
         };
-        self.listed(method).or_else(as_get).or(self.any_method)
+        // `delete` is another method than `DELETE`, but not for every application.
+        let misspelt = !self.methods.is_empty() && method.as_str().contains(|char: char| char.is_ascii_lowercase());
+        self.listed(method)
+            .or_else(as_get)
+            .or(self.any_method.filter(|_| !misspelt))
     }
 
     fn listed(&self, method: &Method) -> Option<usize> {

@@ -11,6 +11,9 @@ use super::error::{Fault, Printable};
 use crate::clock::Timestamp;
 use oauth2::basic::BasicErrorResponseType as ErrorCode;
 
+/// A piece of a secret this long, bytes, is not kept.
+const TELLING_PIECE: usize = 8;
+
 /// A complete answer.
 pub(super) struct Answer {
     /// HTTP status.
@@ -104,14 +107,15 @@ fn refusal(status: u16, members: &Map<String, Value>, sent: &[&str]) -> Fault {
     if !(200..300).contains(&status) && !(400..500).contains(&status) {
         return Fault::Malformed(format!("status {status}"));
     }
-    let description = members
-        .get("error_description")
-        .and_then(Value::as_str)
-        .filter(|text| !repeats(text, sent));
+    let description = members.get("error_description").and_then(Value::as_str);
+    let description = description
+        .filter(|text| !repeats(text, sent))
+        .and_then(Printable::new)
+        .filter(|text| !gives_away(text.as_str(), sent));
     Fault::Refused {
         status,
         error: code.and_then(error_code),
-        description: description.and_then(Printable::new),
+        description,
     }
 }
 
@@ -130,5 +134,15 @@ fn repeats(text: &str, sent: &[&str]) -> bool {
     sent.iter().filter(|secret| !secret.is_empty()).any(|secret| {
         let encoded: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
         text.contains(secret) || text.contains(&encoded)
+    })
+}
+
+/// Whether `text` has a piece of one of the secrets, in any case: servers that echo cut and fold what they echo.
+fn gives_away(text: &str, sent: &[&str]) -> bool {
+    let text = text.to_ascii_lowercase();
+    sent.iter().any(|secret| {
+        let secret = secret.to_ascii_lowercase();
+        let mut pieces = text.as_bytes().windows(TELLING_PIECE);
+        pieces.any(|piece| secret.as_bytes().windows(TELLING_PIECE).any(|own| own == piece))
     })
 }

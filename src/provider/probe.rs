@@ -13,36 +13,29 @@ pub struct Probe {
     pub metadata: Arc<Metadata>,
     /// How many of its keys can verify signatures; `None` for plain OAuth2.
     pub keys: Option<usize>,
-    /// Its clock when it answered, by the `Date` of its keys' or, for plain OAuth2, its token endpoint's answer.
+    /// Its clock when it answered, by the `Date` of its token endpoint's answer, or of its keys.
     pub clock: Option<Timestamp>,
 }
 
 impl Provider {
-    /// Asks for metadata and, with OpenID Connect, for keys. For plain OAuth2 a GET shows that the token endpoint is
-    /// there; whatever status it answers will do.
+    /// Asks for metadata and, with OpenID Connect, for keys; a GET shows that the token endpoint is there, whatever
+    /// status it answers (RFC 6749 §3.2 has POST only).
     ///
     /// # Errors
     /// The first that went wrong.
     pub async fn probe(&self) -> Result<Probe, ProviderError> {
         let metadata = self.metadata().await?;
-        match (&metadata.jwks_uri, metadata.kind) {
-            (Some(url), Kind::OpenIdConnect) => {
-                let (keys, clock) = jwks::fetch(url, &self.http).await?;
-                Ok(Probe {
-                    keys: Some(keys.len()),
-                    clock,
-                    metadata,
-                })
-            }
-            _ => {
-                let answer = self.http.get(Endpoint::Token, &metadata.token_endpoint, None).await?;
-                Ok(Probe {
-                    keys: None,
-                    clock: answer.date,
-                    metadata,
-                })
-            }
+        let (mut keys, mut clock) = (None, None);
+        if let (Some(url), Kind::OpenIdConnect) = (&metadata.jwks_uri, metadata.kind) {
+            let (found, date) = jwks::fetch(url, &self.http).await?;
+            (keys, clock) = (Some(found.len()), date);
         }
+        let answer = self.http.get(Endpoint::Token, &metadata.token_endpoint, None).await?;
+        Ok(Probe {
+            keys,
+            clock: answer.date.or(clock),
+            metadata,
+        })
     }
 }
 

@@ -42,6 +42,8 @@ impl Provider {
         match (expected_sub, claims.get("sub")) {
             (None, _) => Ok(claims),
             (Some(expected), Some(Value::String(sub))) if sub == expected => Ok(claims),
+            // Plain OAuth2 servers have numbers there.
+            (Some(expected), Some(Value::Number(sub))) if sub.to_string() == expected => Ok(claims),
             (Some(_), None) => Err(self.untrusted(Endpoint::Userinfo, "has no sub".into())),
             (Some(_), Some(_)) => Err(self.untrusted(Endpoint::Userinfo, "sub is not the id_token's".into())),
         }

@@ -3,7 +3,7 @@
 //! The browser gets fixed words and the request id; the log gets the particulars.
 
 use crate::flow::LoginError;
-use crate::provider::ProviderError;
+use crate::provider::{Endpoint, ProviderError};
 
 /// Why a request is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,7 @@ pub(super) enum Cause {
     MethodNeverAllowed,
     HeaderTooLarge,
     BodyTooLarge,
+    RequestSlow,
     BadTarget,
     AmbiguousPath,
     EncodedSlash,
@@ -35,6 +36,8 @@ pub(super) enum Cause {
     UnknownState,
     WrongIssuer,
     UnknownProvider,
+    /// No logout token, or one that does not count (Back-Channel Logout 1.0 §2.8).
+    BadLogoutToken,
     LoginLoop,
     /// The provider's error code, fit to be shown.
     ProviderDenied(String),
@@ -42,6 +45,9 @@ pub(super) enum Cause {
     ProviderSilent,
     ProviderWrong,
     SessionTooLarge,
+    // A form that was kept over the login.
+    KeptFormUnknown,
+    KeptFormSent,
     // Behind us.
     RefreshUnavailable,
     SessionsUnavailable,
@@ -105,8 +111,8 @@ impl Cause {
         use Cause::*;
         match self {
             BadHost | ForeignHost | BadVersion | BadFraming | UpgradeToH2c | MethodNeverAllowed | HeaderTooLarge
-            | BodyTooLarge | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
-            | NoSuchEndpoint | EndpointMethod(_) => self.request_words(),
+            | BodyTooLarge | RequestSlow | BadTarget | AmbiguousPath | EncodedSlash | NoRoute | MethodNotAllowed(_)
+            | NoSuchEndpoint | EndpointMethod(_) | BadLogoutToken => self.request_words(),
             BadCallback | UnknownState | WrongIssuer | UnknownProvider | LoginLoop | ProviderDenied(_)
             | ProviderError(_) | ProviderSilent | ProviderWrong | SessionTooLarge => self.login_words(),
             Unauthenticated => words(
@@ -130,6 +136,24 @@ impl Cause {
                     "You may not see this page",
                     "This page is not for your account.",
                     "Use another account, or ask whoever runs this page for access.",
+                ],
+            ),
+            KeptFormUnknown => words(
+                400,
+                "kept_form_unknown",
+                [
+                    "What you entered was not sent on",
+                    "It was kept while you signed in, but it took too long, or it was kept for another page.",
+                    "Go back to the form and send it again.",
+                ],
+            ),
+            KeptFormSent => words(
+                409,
+                "kept_form_sent",
+                [
+                    "This was sent already",
+                    "What you entered was kept while you signed in, and is sent on once only.",
+                    "Look whether the application has it before you send it again.",
                 ],
             ),
             RefreshUnavailable => later(
@@ -211,6 +235,11 @@ impl Cause {
                 ],
             ),
             BadFraming => bad("bad_framing", "It is not clear where the request ends.", "Try again."),
+            BadLogoutToken => bad(
+                "invalid_request",
+                "This is no sign-out that counts.",
+                "Nothing was changed.",
+            ),
             UpgradeToH2c => bad(
                 "bad_upgrade",
                 "An upgrade to h2c is not possible here.",
@@ -229,6 +258,11 @@ impl Cause {
                 413,
                 "body_too_large",
                 ["This is too large", "It was not sent on.", "Send less at once."],
+            ),
+            RequestSlow => words(
+                408,
+                "request_timeout",
+                ["This took too long", "The request did not come in time.", SOON],
             ),
             BadTarget => bad("bad_path", "The address is not a plain path.", CHECK),
             AmbiguousPath => bad(
@@ -345,7 +379,11 @@ impl From<&LoginError> for Cause {
     fn from(error: &LoginError) -> Self {
         match error {
             LoginError::WrongIssuer => Self::WrongIssuer,
-            LoginError::Provider(error) => Self::from(error),
+            // A silent token endpoint has spent the code: this login cannot be saved by waiting.
+            LoginError::Provider(error) if matches!(error.endpoint, Endpoint::Discovery | Endpoint::Jwks) => {
+                Self::from(error)
+            }
+            LoginError::Provider(_) => Self::ProviderWrong,
             LoginError::NoIdToken | LoginError::User(_) => Self::ProviderWrong,
             LoginError::Random(_) => Self::Internal,
         }

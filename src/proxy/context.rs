@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
+use super::delivery::Carried;
+use super::leash::Held;
 use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
+use crate::seal::Jar;
 use crate::session::{Record, Session, SessionChange};
 use crate::telemetry::Auth;
 use crate::upstream::Choice;
@@ -29,8 +32,18 @@ pub struct Context {
     pub(super) body_seen: u64,
     /// Connection attempts so far.
     pub(super) attempts: usize,
+    /// A server of the application's took a connection for this request.
+    pub(super) connected: bool,
+    /// Where "try again" leads on an error page of an endpoint of ours; `None`: to the page that was asked for.
+    pub(super) retry: Option<String>,
     /// The answer went to the browser as an upgrade or stream: its end is no error.
     pub(super) upgraded: bool,
+    /// Its body must come at a pace.
+    pub(super) paced: bool,
+    /// Where it may outlast what allows it.
+    pub(super) leash: Option<Held>,
+    /// The answer's method, path and status, for the log, where its leash may cut it.
+    pub(super) cut_line: Option<(http::Method, String, u16)>,
     pub(super) _in_flight: InFlight,
 }
 
@@ -53,6 +66,8 @@ pub(super) struct Forward {
     pub(super) choice: Option<Choice>,
     /// A WebSocket or event stream, which may be silent for long.
     pub(super) patient: bool,
+    /// What goes in place of the body.
+    pub(super) carried: Carried,
     /// `X-Forwarded-For`, `-Proto` and `-Host`, and the trust they were made with.
     pub(super) origin: super::head::ClientFacts,
 }
@@ -65,6 +80,8 @@ pub(super) struct CookieWork {
     pub(super) renewal: Option<Renewal>,
     /// Where the session is, if not in the browser.
     pub(super) record: Option<Record>,
+    /// The session that came with the request and is over.
+    pub(super) former: Option<Box<Session>>,
     /// Names of the session cookies that came.
     pub(super) session_names: Vec<String>,
     /// Further `Set-Cookie` values: started logins begun or ended.
@@ -74,6 +91,14 @@ pub(super) struct CookieWork {
 }
 
 impl CookieWork {
+    /// Remembers which session cookies came, so that a new session replaces every one of them: a session that stayed
+    /// beside it, in one cookie where the new one is in parts, would be found first.
+    pub(super) fn note_session_names(&mut self, jar: &Jar<'_>) {
+        self.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        // The undivided one first: only so many are deleted by one answer.
+        self.session_names.sort_by_key(String::len);
+    }
+
     /// Takes the result of a refresh that ran beside the request, if it is there by now.
     pub(super) fn take_renewal(&mut self) {
         if !matches!(self.change, SessionChange::Keep) {

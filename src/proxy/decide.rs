@@ -2,21 +2,23 @@
 
 use std::sync::Arc;
 
-use http::Method;
 use http::header::COOKIE;
 use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
 
 use super::Gateway;
+use super::admission::{Admission, Destination, Entrance, admission, allowed, body_limit, entrance, locate};
 use super::cause::Cause;
 use super::context::{Context, Forward, Place};
+use super::delivery;
 use super::endpoints;
 use super::head::{self, ClientFacts, header};
+use super::kept;
 use super::reply::Reply;
 use super::site::Site;
-use crate::config::{Access, Route, Unauthenticated};
+use crate::config::Route;
 use crate::flow::{Outcome, Renewal};
-use crate::policy::{self, Beneath, Found, Initiator, ReturnTo, Sent, Target};
+use crate::policy::{self, Denial, Initiator, ReturnTo, Sent, Target};
 use crate::seal::Jar;
 use crate::session::{Session, SessionChange, Standing};
 use crate::telemetry::{Auth, Event};
@@ -78,74 +80,83 @@ async fn checked(
         tracing::info!(request_id = %context.request_id, cause = %error, "a request target was refused");
         Cause::BadTarget
     })?;
-    match target.beneath(&site.config.server.prefix) {
-        Beneath::Yes => {
+    let index = match locate(site, &target, host, &request.method)? {
+        Destination::Endpoint => {
             context.place = Place::Gateway;
             return endpoints::answer(gateway, http, context, &target, &facts).await;
         }
-        Beneath::Ambiguous => return Err(Cause::AmbiguousPath),
-        Beneath::No => {}
-    }
-    let index = match site.router.find(&target, host, &request.method) {
-        Found::Route(index) => index,
-        Found::NoRoute => return Err(Cause::NoRoute),
-        Found::MethodNotAllowed(allow) => return Err(Cause::MethodNotAllowed(allow)),
-        Found::Ambiguous => return Err(Cause::AmbiguousPath),
-        Found::EncodedSlash => return Err(Cause::EncodedSlash),
+        Destination::Route(index) => index,
     };
     context.place = Place::Route(index);
-    admit(gateway, context, site, request, &target, index, facts).await
+    let asked = Asked {
+        request,
+        target: &target,
+        host,
+        route: &site.config.routes[index],
+    };
+    admit(gateway, http, context, site, &asked, index, facts).await
+}
+
+/// A request on its route.
+pub(super) struct Asked<'a> {
+    pub(super) request: &'a RequestHeader,
+    pub(super) target: &'a Target<'a>,
+    pub(super) host: &'a str,
+    pub(super) route: &'a Route,
+}
+
+impl Asked<'_> {
+    /// Path and query as they came.
+    pub(super) fn raw_target(&self) -> Result<&str, Cause> {
+        std::str::from_utf8(self.request.raw_path()).map_err(|_| Cause::BadTarget)
+    }
 }
 
 /// Route, session, rules.
 async fn admit(
     gateway: &Gateway,
+    http: &mut HttpSession,
     context: &mut Context,
     site: &Site,
-    request: &RequestHeader,
-    target: &Target<'_>,
+    asked: &Asked<'_>,
     index: usize,
     facts: ClientFacts,
 ) -> Result<Decision, Cause> {
-    let route = &site.config.routes[index];
-    context.body_limit = route.max_body.unwrap_or(site.config.server.request_body_limit);
-    check_body(request, context.body_limit)?;
-    let upgrade = is_upgrade(request);
-    let patient = upgrade || header(request, "accept").is_some_and(|accept| accept.contains("text/event-stream"));
+    let route = asked.route;
+    context.body_limit = body_limit(site, route);
+    let entrance = entrance(site, route, asked.request, &facts.host)?;
+    let events = header(asked.request, "accept").is_some_and(|accept| accept.contains("text/event-stream"));
+    let patient = is_upgrade(asked.request) || events;
     let forward = |session| Forward {
         route: index,
         session,
         choice: None,
         patient,
-        origin: facts.clone(),
+        carried: delivery::Carried::Nothing,
+        origin: facts,
     };
-    match route.access {
-        Access::Deny => return Err(Cause::RouteDenies),
-        Access::Public => {
-            context.auth = Auth::Public;
-            return Ok(Decision::Forward(forward(None)));
-        }
-        Access::Login | Access::Optional => {}
+    if entrance == Entrance::Open {
+        context.auth = Auth::Public;
+        return Ok(Decision::Forward(forward(None)));
     }
-    let has_cookie = request.headers.contains_key(COOKIE);
-    if has_cookie || upgrade {
-        check_initiator(request, site, route, &facts.host, upgrade)?;
-    }
-    let visitor = visitor(gateway, context, site, request).await;
-    match visitor {
-        Visitor::SignedIn(session) if usable(&session, route, site) => {
-            judge(site, route, &session, context)?;
-            Ok(Decision::Forward(forward(Some(session))))
+    let session = match visitor(gateway, context, site, asked.request).await {
+        Visitor::SignedIn(session) => Some(session),
+        Visitor::Stranger => None,
+        Visitor::Unavailable(cause) => return Err(cause),
+    };
+    match admission(site, asked, session.as_deref()) {
+        Admission::Forward if session.is_some() && delivery::is_delivery(asked.request, route) => {
+            delivery::deliver(gateway, http, context, asked, forward(session)).await
         }
-        Visitor::SignedIn(_) => login_or_refuse(gateway, context, site, request, target, route).await,
-        Visitor::Stranger if route.access == Access::Optional => Ok(Decision::Forward(forward(None))),
-        Visitor::Stranger => login_or_refuse(gateway, context, site, request, target, route).await,
-        Visitor::Unavailable(cause) => Err(cause),
+        Admission::Forward => Ok(Decision::Forward(forward(session))),
+        Admission::Login(to) => login(gateway, http, context, site, asked, &to).await,
+        Admission::Unauthenticated => Err(Cause::Unauthenticated),
+        Admission::Denied(denial) => Err(denied(&denial, route, session.as_deref(), context)),
     }
 }
 
 /// A body that says it is past the limit is not even begun; one that does not is counted on its way.
-fn check_body(request: &RequestHeader, limit: u64) -> Result<(), Cause> {
+pub(super) fn check_body(request: &RequestHeader, limit: u64) -> Result<(), Cause> {
     let stated = header(request, "content-length").and_then(|text| text.parse::<u64>().ok());
     match stated {
         Some(stated) if limit > 0 && stated > limit => Err(Cause::BodyTooLarge),
@@ -159,14 +170,15 @@ pub(super) fn is_upgrade(request: &RequestHeader) -> bool {
 }
 
 /// Cross-site request forgery and WebSocket hijacking: what another site's page sends along with our cookie.
-fn check_initiator(
+pub(super) fn check_initiator(
     request: &RequestHeader,
+    method: &http::Method,
     site: &Site,
     route: &Route,
     host: &str,
     upgrade: bool,
 ) -> Result<(), Cause> {
-    let guarded = upgrade || (route.csrf && policy::is_unsafe(&request.method));
+    let guarded = upgrade || (route.csrf && policy::is_unsafe(method) && has_session_cookie(request, site));
     if !guarded {
         return Ok(());
     }
@@ -184,6 +196,13 @@ fn check_initiator(
         },
         Initiator::CrossSite => Err(Cause::CrossSite),
     }
+}
+
+/// Whether there is a cookie under a session's name, good or not.
+fn has_session_cookie(request: &RequestHeader, site: &Site) -> bool {
+    let cookies = request.headers.get_all(COOKIE).iter();
+    let jar = Jar::new(&site.names, cookies.map(http::HeaderValue::as_bytes));
+    !jar.session_names().is_empty()
 }
 
 /// What a request says of the page that sent it.
@@ -211,30 +230,42 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
         Ok(None) => return Visitor::Stranger,
         Err(_) => return Visitor::Unavailable(Cause::SessionsUnavailable),
     };
-    context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+    context.cookies.note_session_names(&jar);
     context.cookies.record = loaded.record;
     let session = loaded.session;
+    if site.provider(&session.provider).is_some_and(|(_, provider)| {
+        let issuer = provider.config().issuer.as_deref();
+        issuer.is_some_and(|issuer| gateway.revocations.covers(&session, issuer))
+    }) {
+        return ended(context, session);
+    }
+    let write_back = loaded.stale_key || site.lifetimes.activity_due(&session, context.now);
     match site.lifetimes.standing(&session, context.now) {
-        Standing::Ended => ended(context),
-        Standing::Fresh => {
-            let write_back = loaded.stale_key || site.lifetimes.activity_due(&session, context.now);
-            signed_in(context, session, write_back, Auth::Session)
-        }
+        Standing::Ended => ended(context, session),
+        Standing::Fresh => signed_in(context, session, write_back, Auth::Session),
         Standing::RefreshDue => {
             let Some(renewal) = renewal(gateway, context, site, &session) else {
                 return Visitor::Stranger;
             };
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
-                Some(Outcome::Refused) => ended(context),
-                Some(Outcome::Unavailable) => signed_in(context, session, false, Auth::Session),
+                Some(Outcome::Refused) => refused(gateway, context, &session),
+                Some(Outcome::Unavailable) => signed_in(context, session, write_back, Auth::Session),
+                // Not written back while a refresh runs: an answer that is slow would put the old session over the new one.
                 None => {
                     context.cookies.renewal = Some(renewal);
                     signed_in(context, session, false, Auth::Session)
                 }
             }
         }
-        Standing::Expired => refreshed(gateway, context, site, &session).await,
+        Standing::Expired => {
+            let visitor = refreshed(gateway, context, site, &session).await;
+            if write_back && matches!(visitor, Visitor::Unavailable(_)) {
+                // A visitor who keeps trying is not idle.
+                signed_in(context, session, true, Auth::None);
+            }
+            visitor
+        }
     }
 }
 
@@ -243,9 +274,18 @@ pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &S
     let Some(renewal) = renewal(gateway, context, site, session) else {
         return Visitor::Stranger;
     };
-    match renewal.outcome().await {
+    let mut outcome = renewal.outcome().await;
+    // A refresh that was under way for long may bring tokens that are over by now.
+    if let Outcome::Renewed(renewed) = &outcome
+        && renewed.tokens.obtained_at < context.now
+        && site.lifetimes.standing(renewed, context.now) == Standing::Expired
+        && let Some(renewal) = self::renewal(gateway, context, site, renewed)
+    {
+        outcome = renewal.outcome().await;
+    }
+    match outcome {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
-        Outcome::Refused => ended(context),
+        Outcome::Refused => refused(gateway, context, session),
         Outcome::Unavailable => Visitor::Unavailable(Cause::RefreshUnavailable),
     }
 }
@@ -257,8 +297,15 @@ fn renewal(gateway: &Gateway, context: &Context, site: &Site, session: &Session)
     Some(gateway.refresher.refresh(provider, session, record, grace, context.now))
 }
 
-fn ended(context: &mut Context) -> Visitor {
+/// The provider ended the session: what still runs under it ends too.
+fn refused(gateway: &Gateway, context: &mut Context, session: &Session) -> Visitor {
+    gateway.leashes.end_session(session);
+    ended(context, session.clone())
+}
+
+fn ended(context: &mut Context, session: Session) -> Visitor {
     context.cookies.change = SessionChange::Clear;
+    context.cookies.former = Some(Box::new(session));
     if let Some(record) = context.cookies.record.take() {
         // What is left of it ends by itself; nobody waits for that.
         tokio::spawn(async move { record.delete().await });
@@ -289,61 +336,44 @@ fn kept(context: &Context, session: &Session) -> SessionChange {
     change
 }
 
-/// Whether the route takes sessions of this provider.
-pub(super) fn usable(session: &Session, route: &Route, site: &Site) -> bool {
-    site.provider(&session.provider)
-        .is_some_and(|(index, _)| route.providers.contains(&index))
-}
-
 /// The route's rules.
 pub(super) fn judge(site: &Site, route: &Route, session: &Session, context: &Context) -> Result<(), Cause> {
-    let identity = &session.identity;
-    let unverified_too = site
-        .provider(&session.provider)
-        .is_some_and(|(_, provider)| provider.config().insecure_allow_unverified_email);
-    let known = policy::Identity {
-        user: identity.user.as_deref(),
-        email: identity.email.as_deref(),
-        email_verified: identity.email_verified || unverified_too,
-        groups: &identity.groups,
-        claims: &identity.claims,
-    };
-    policy::allows(&route.allow, &known).map_err(|denial| {
-        let cause = format!("{denial} (route {})", route.path);
-        let user = identity.user.as_deref().unwrap_or_default();
-        Event::denial("not_allowed")
-            .user(user)
-            .request_id(&context.request_id)
-            .cause(&cause)
-            .write();
-        Cause::NotAllowed
-    })
+    allowed(site, route, session).map_err(|denial| denied(&denial, route, Some(session), context))
 }
 
-/// No session, and the route wants one.
-async fn login_or_refuse(
+/// The log gets the rule that was not met, the visitor none of it.
+fn denied(denial: &Denial<'_>, route: &Route, session: Option<&Session>, context: &Context) -> Cause {
+    let cause = format!("{denial} (route {})", route.path);
+    let user = session.and_then(|session| session.identity.user.as_deref());
+    Event::denial("not_allowed")
+        .user(user.unwrap_or_default())
+        .request_id(&context.request_id)
+        .cause(&cause)
+        .write();
+    Cause::NotAllowed
+}
+
+/// No session, and the route wants one: what the browser would lose on the way is kept.
+async fn login(
     gateway: &Gateway,
+    http: &mut HttpSession,
     context: &mut Context,
     site: &Site,
-    request: &RequestHeader,
-    target: &Target<'_>,
-    route: &Route,
+    asked: &Asked<'_>,
+    return_to: &ReturnTo,
 ) -> Result<Decision, Cause> {
-    let page = wants_page(request);
-    let redirect = match route.unauthenticated {
-        Unauthenticated::Auto => page,
-        Unauthenticated::Redirect => true,
-        Unauthenticated::Status401 => false,
-    };
-    if is_upgrade(request) || !redirect {
-        return Err(Cause::Unauthenticated);
+    let request = asked.request;
+    if kept::is_form(asked) {
+        return kept::keep(http, context, site, asked).await;
     }
-    let return_to = if matches!(request.method, Method::GET | Method::HEAD) {
-        ReturnTo::of_request(target)
-    } else {
-        ReturnTo::root()
-    };
-    endpoints::send_to_login(gateway, context, site, request, &route.providers, &return_to, None).await
+    let page = wants_page(request) && request.method == http::Method::GET;
+    if site.config.server.keep_fragment
+        && page
+        && let Some(decision) = kept::keep_fragment(site, asked)?
+    {
+        return Ok(decision);
+    }
+    endpoints::send_to_login(gateway, context, site, request, &asked.route.providers, return_to, None).await
 }
 
 /// Whether the request loads a page.

@@ -7,6 +7,7 @@ use pingora::proxy::{FailToProxy, Session as HttpSession};
 
 use super::cause::Cause;
 use super::context::Context;
+use super::delivery::Carried;
 use super::reply::Reply;
 use super::{Gateway, cookies, reader, retry_target};
 
@@ -20,6 +21,12 @@ pub(super) async fn answer(
     error: &Error,
     context: &mut Context,
 ) -> FailToProxy {
+    // Nobody has it yet: the browser may send it again.
+    if let Some(Carried::Form(form)) = context.forward.as_ref().map(|forward| &forward.carried)
+        && !context.connected
+    {
+        gateway.delivered.give_back(&form.id);
+    }
     let Some(cause) = cause(error) else {
         return FailToProxy {
             error_code: 0,
@@ -61,6 +68,7 @@ fn tell(error: &Error, context: &Context, status: u16) {
 fn cause(error: &Error) -> Option<Cause> {
     if let ErrorType::HTTPStatus(status) = error.etype() {
         return Some(match status {
+            408 => Cause::RequestSlow,
             413 => Cause::BodyTooLarge,
             431 => Cause::HeaderTooLarge,
             400..=499 => Cause::BadFraming,
@@ -76,6 +84,7 @@ fn cause(error: &Error) -> Option<Cause> {
             _ => Cause::UpstreamDown,
         }),
         ErrorSource::Downstream if client_left(error) => None,
+        ErrorSource::Downstream if matches!(error.etype(), ErrorType::ReadTimedout) => Some(Cause::RequestSlow),
         ErrorSource::Downstream => Some(Cause::BadFraming),
         ErrorSource::Internal | ErrorSource::Unset => Some(Cause::Internal),
     }
@@ -86,6 +95,6 @@ pub(super) fn client_left(error: &Error) -> bool {
     *error.esource() == ErrorSource::Downstream
         && matches!(
             error.etype(),
-            ErrorType::WriteError | ErrorType::ReadError | ErrorType::ConnectionClosed
+            ErrorType::WriteError | ErrorType::WriteTimedout | ErrorType::ReadError | ErrorType::ConnectionClosed
         )
 }

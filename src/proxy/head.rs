@@ -1,6 +1,6 @@
 //! The head of a request, judged before anything else: what is refused here reaches no route and no endpoint.
 
-use http::header::{HOST, HeaderName};
+use http::header::{HOST, HeaderName, UPGRADE};
 use http::{Method, Version};
 use pingora::http::RequestHeader;
 use pingora::protocols::l4::socket::SocketAddr as PeerAddr;
@@ -37,22 +37,31 @@ pub(super) fn check(request: &RequestHeader, config: &Config) -> Result<(), Caus
     if total > config.server.request_header_limit {
         return Err(Cause::HeaderTooLarge);
     }
-    if matches!(request.method, Method::TRACE | Method::CONNECT) {
+    // Methods are case-sensitive (RFC 9110 §9.1), but there are applications that do not know.
+    let is = |method: Method| request.method.as_str().eq_ignore_ascii_case(method.as_str());
+    if is(Method::TRACE) || is(Method::CONNECT) {
         return Err(Cause::MethodNeverAllowed);
     }
     if !matches!(request.version, Version::HTTP_10 | Version::HTTP_11 | Version::HTTP_2) {
         return Err(Cause::BadVersion);
     }
-    if let Some(upgrade) = header(request, "upgrade") {
-        let protocols = || upgrade.split(',').map(str::trim);
-        if protocols().any(|protocol| protocol.eq_ignore_ascii_case("h2c")) {
-            return Err(Cause::UpgradeToH2c);
-        }
+    if upgrades_to_h2c(request) {
+        return Err(Cause::UpgradeToH2c);
     }
     if request.headers.get_all(http::header::CONTENT_LENGTH).iter().count() > 1 {
         return Err(Cause::BadFraming);
     }
     Ok(())
+}
+
+/// In any of the lines, with or without a version (RFC 9110 §7.8).
+fn upgrades_to_h2c(request: &RequestHeader) -> bool {
+    let lines = request.headers.get_all(UPGRADE).iter();
+    let mut protocols = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    protocols.any(|protocol| {
+        let name = protocol.split(|byte| *byte == b'/').next().unwrap_or_default();
+        name.trim_ascii().eq_ignore_ascii_case(b"h2c")
+    })
 }
 
 /// The first value of a header, where it is text.
@@ -74,17 +83,25 @@ pub(super) struct ClientFacts {
 impl ClientFacts {
     /// Reads the peer of the connection.
     pub(super) fn new(session: &HttpSession, host: &str, config: &Config) -> Self {
-        let peer = session.client_addr();
-        let ip = peer
+        let ip = session
+            .client_addr()
             .and_then(PeerAddr::as_inet)
             .map(|address| address.ip().to_canonical());
-        let server = &config.server;
-        let trusted = match ip {
-            Some(ip) => server.trusted_proxies.iter().any(|net| net.contains(&ip)),
-            None => server.trust_unix && peer.is_some(),
-        };
+        // The client's end of a Unix socket has no name: which kind it is says ours.
+        let unix = session.server_addr().is_some_and(|own| own.as_unix().is_some());
+        let trusted = config.server.trust_unix && ip.is_none() && unix;
+        let facts = Self::of(ip, host, config);
         Self {
-            trusted,
+            trusted: trusted || facts.trusted,
+            ..facts
+        }
+    }
+
+    /// For a peer of this address; `None` is nobody who is trusted.
+    pub(super) fn of(ip: Option<std::net::IpAddr>, host: &str, config: &Config) -> Self {
+        let trusted = &config.server.trusted_proxies;
+        Self {
+            trusted: ip.is_some_and(|ip| trusted.iter().any(|net| net.contains(&ip))),
             ip,
             host: host.to_owned(),
         }

@@ -48,8 +48,11 @@ fn keep_our_names(response: &mut ResponseHeader, names: &CookieNames) -> Result<
     Ok(())
 }
 
+/// What the browser will send before the first `=`: a cookie without a name (`=sidegate=x`) comes back as its value.
 fn cookie_name(line: &[u8]) -> &[u8] {
-    line.split(|byte| matches!(byte, b'=' | b';'))
+    let named = line.iter().position(|byte| !matches!(byte, b'=' | b' ' | b'\t'));
+    line[named.unwrap_or(line.len())..]
+        .split(|byte| matches!(byte, b'=' | b';'))
         .next()
         .unwrap_or_default()
         .trim_ascii()

@@ -7,24 +7,42 @@
 //! | `site` | [`Site`]: a configuration, ready to serve |
 //! | `context` | what one request carries from phase to phase |
 //! | `head` | what is refused before any route is looked for |
+//! | `admission` | the pure part of the decisions, for `explain` too |
 //! | `decide` | route → session → standing → (refresh) → admit |
 //! | `endpoints` | the gateway's own endpoints |
+//! | `kept` | forms and fragments that are carried over a login |
+//! | `delivery` | a kept form that comes back is put in place of the body |
 //! | `cause` | one table from what is wrong to status and words |
 //! | `reply` | the gateway's own answers |
 //! | `cookies` | the one place where a request's effect becomes `Set-Cookie` |
 //! | `outgoing` | the request as the application gets it |
 //! | `incoming` | the application's answer as the browser gets it |
+//! | `explain` | what a request would get, without sending it |
+//! | `form` | bodies that the gateway itself reads |
+//! | `pace` | bodies and streams that must not hold a connection for ever |
+//! | `leash` | what ends a request that outlasts what allows it |
+//! | `record` | one log line and the metrics |
+//! | `bare` | answers where no request could be read |
 //! | `failure` | errors of Pingora's become causes |
 
+mod admission;
+mod bare;
 mod cause;
 mod context;
 mod cookies;
 mod decide;
+mod delivery;
 mod endpoints;
+mod explain;
 mod failure;
+mod form;
 mod head;
 mod incoming;
+mod kept;
+mod leash;
 mod outgoing;
+mod pace;
+mod record;
 mod reply;
 mod site;
 
@@ -35,36 +53,39 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::prelude::{Error, ErrorType, HttpPeer, Result};
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session as HttpSession};
 
+pub use self::bare::{Unread, answer_unread};
 pub use self::context::Context;
 use self::context::{CookieWork, InFlight, Place};
 use self::decide::Decision;
+pub use self::explain::{Explanation, Question, explain};
+pub use self::leash::{Leashes, tethered};
 use self::reply::Reader;
 pub use self::site::Site;
 use crate::clock::Clock;
-use crate::flow::{Refresher, SpentLogins};
+use crate::flow::{Refresher, Spent};
 use crate::policy::{ReturnTo, Target};
-use crate::telemetry::{self, AccessLine, Auth, Event, Metrics};
+use crate::session::Revocations;
+use crate::telemetry::{Auth, Event, Metrics};
 
 /// A silent WebSocket or event stream is kept at least this long.
 const STREAM_IDLE: Duration = Duration::from_secs(24 * 3600);
-/// A form for one of our own endpoints is at most this large, bytes.
-const LARGEST_FORM: usize = 16 * 1024;
-/// And has come after this long.
-const FORM_TIME: Duration = Duration::from_secs(10);
-
 /// The gateway: one for the process; the [`Site`] in it may be exchanged while it runs.
 pub struct Gateway {
     site: Arc<ArcSwap<Site>>,
     refresher: Refresher,
-    spent: SpentLogins,
+    spent: Spent,
+    delivered: Spent,
+    revocations: Revocations,
     metrics: Arc<Metrics>,
     clock: Clock,
     in_flight: Arc<AtomicUsize>,
+    leashes: Arc<Leashes>,
 }
 
 impl Gateway {
@@ -74,10 +95,13 @@ impl Gateway {
         Self {
             site: Arc::new(ArcSwap::from_pointee(site)),
             refresher,
-            spent: SpentLogins::default(),
+            spent: Spent::default(),
+            delivered: Spent::default(),
+            revocations: Revocations::default(),
             metrics,
             clock,
             in_flight: Arc::default(),
+            leashes: Arc::default(),
         }
     }
 
@@ -94,9 +118,9 @@ impl Gateway {
         Arc::clone(&self.site)
     }
 
-    /// How long an idle connection is kept.
-    pub fn idle_timeout(&self) -> Duration {
-        self.site.load().config.server.idle_timeout
+    /// Ends what outlasts its session, or keeps us waiting for its body, for as long as it is polled.
+    pub fn watch(&self) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(&self.leashes).watch(self.clock.clone())
     }
 }
 
@@ -137,7 +161,12 @@ impl ProxyHttp for Gateway {
             forward: None,
             body_seen: 0,
             attempts: 0,
+            connected: false,
+            retry: None,
             upgraded: false,
+            paced: false,
+            leash: None,
+            cut_line: None,
             _in_flight: InFlight::enter(&self.in_flight),
         }
     }
@@ -146,14 +175,14 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _: &mut HttpModules) {}
 
     async fn early_request_filter(&self, http: &mut HttpSession, context: &mut Context) -> Result<()> {
-        let idle = context.site.config.server.idle_timeout.as_secs().max(1);
+        let idle = context.site.config.server.idle_timeout;
         // Only where keep-alive is on: an HTTP/1.0 client without it would hang.
         if http.get_keepalive().is_some() {
-            http.set_keepalive(Some(idle));
+            http.set_keepalive(Some(idle.as_secs().max(1)));
         }
-        if decide::is_upgrade(http.req_header()) {
-            http.set_read_timeout(Some(STREAM_IDLE));
-        }
+        http.set_read_timeout(Some(idle));
+        // A client that takes nothing of an answer for this long is gone, or wants to hold us.
+        http.set_write_timeout(Some(idle));
         http.set_total_drain_timeout(Some(Duration::from_secs(5)));
         Ok(())
     }
@@ -162,6 +191,7 @@ impl ProxyHttp for Gateway {
         match decide::decide(self, http, context).await {
             Decision::Forward(forward) => {
                 context.forward = Some(forward);
+                pace::begin(self, http, context);
                 return Ok(false);
             }
             Decision::Reply(reply) => {
@@ -224,6 +254,7 @@ impl ProxyHttp for Gateway {
         _: Option<&pingora::protocols::Digest>,
         context: &mut Context,
     ) -> Result<()> {
+        context.connected = true;
         if let Some(choice) = context
             .forward
             .as_ref()
@@ -242,35 +273,39 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let forward = context.forward.as_ref().ok_or_else(|| internal("nothing to forward"))?;
-        outgoing::prepare(request, context, forward)
+        outgoing::prepare(request, &context.site, &context.request_id, forward)
     }
 
     async fn request_body_filter(
         &self,
         _: &mut HttpSession,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         context: &mut Context,
     ) -> Result<()> {
+        if let Some(forward) = &mut context.forward {
+            forward.carried.fill(body, end);
+        }
         context.body_seen += body.as_ref().map_or(0, |chunk| chunk.len() as u64);
         // What follows an upgrade is no body.
         if context.body_limit > 0 && context.body_seen > context.body_limit && !context.upgraded {
             return Error::e_explain(ErrorType::HTTPStatus(413), "the body is past max_body")
                 .map_err(|error: Box<Error>| error.into_down());
         }
-        Ok(())
+        pace::check(context, end)
     }
 
     async fn response_filter(
         &self,
-        _: &mut HttpSession,
+        http: &mut HttpSession,
         response: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        if response.status.is_informational() && response.status != http::StatusCode::SWITCHING_PROTOCOLS {
+        if response.status.is_informational() && response.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(());
         }
-        context.upgraded = response.status == http::StatusCode::SWITCHING_PROTOCOLS;
+        context.upgraded = response.status == StatusCode::SWITCHING_PROTOCOLS;
+        pace::tie(self, http.req_header(), response, context);
         let site = Arc::clone(&context.site);
         let cookies = cookies::apply(&site, &self.metrics, &mut context.cookies, context.now);
         let route = context
@@ -284,7 +319,7 @@ impl ProxyHttp for Gateway {
         failure::answer(self, http, error, context).await
     }
 
-    /// One line a failure, with the request id and ours alone: see [`failure::answer`].
+    /// One line a failure, with the request id and ours alone: see `failure::answer`.
     fn suppress_error_log(&self, _: &HttpSession, _: &Context, _: &Error) -> bool {
         true
     }
@@ -299,34 +334,25 @@ impl ProxyHttp for Gateway {
     }
 
     async fn logging(&self, http: &mut HttpSession, _: Option<&Error>, context: &mut Context) {
+        // From here on it is no longer cut.
+        context.leash = None;
         let status = http.response_written().map_or(0, |response| response.status.as_u16());
-        let (took, request) = (context.began.elapsed(), http.req_header());
-        let site = &context.site;
-        let (route, metrics) = match context.place {
-            Place::Nowhere => ("none", &site.nowhere_metrics),
-            Place::Gateway => ("gateway", &site.gateway_metrics),
-            Place::Route(index) => (site.config.routes[index].path.as_str(), &site.route_metrics[index]),
-        };
-        metrics.request(&request.method, status, took);
-        if site.config.log.access {
-            let raw = String::from_utf8_lossy(request.raw_path());
-            telemetry::access(&AccessLine {
-                route,
-                method: request.method.as_str(),
-                path: raw.split(['?', '#']).next().unwrap_or_default(),
-                status,
-                duration_ms: took.as_secs_f64() * 1_000.0,
-                user: context.user.as_deref(),
-                request_id: &context.request_id,
-                auth: context.auth,
-            });
-        }
+        let request = http.req_header();
+        record::record(
+            context,
+            &request.method,
+            &String::from_utf8_lossy(request.raw_path()),
+            status,
+        );
     }
 }
 
 /// Whether a person or a program reads the answer.
 fn reader(http: &HttpSession) -> Reader {
     let request = http.req_header();
+    if decide::is_upgrade(request) {
+        return Reader::Program;
+    }
     let html = head::header(request, "accept").is_some_and(|accept| accept.contains("text/html"));
     let navigates = head::header(request, "sec-fetch-mode").map(|mode| mode == "navigate");
     if navigates.unwrap_or(html) {
@@ -348,36 +374,4 @@ fn retry_target(http: &HttpSession, site: &Site) -> String {
     } else {
         to.as_str().to_owned()
     }
-}
-
-/// Why a form could not be read.
-enum FormError {
-    TooLarge,
-    Unreadable,
-}
-
-/// Reads a small form for one of our own endpoints.
-async fn read_form(http: &mut HttpSession) -> Result<String, FormError> {
-    let read = async {
-        // Pingora does not answer `Expect: 100-continue` for us (RFC 9110 §10.1.1).
-        http.write_continue_response()
-            .await
-            .map_err(|_| FormError::Unreadable)?;
-        let mut form = Vec::new();
-        while let Some(chunk) = http
-            .downstream_session
-            .read_request_body()
-            .await
-            .map_err(|_| FormError::Unreadable)?
-        {
-            if form.len() + chunk.len() > LARGEST_FORM {
-                return Err(FormError::TooLarge);
-            }
-            form.extend_from_slice(&chunk);
-        }
-        String::from_utf8(form).map_err(|_| FormError::Unreadable)
-    };
-    tokio::time::timeout(FORM_TIME, read)
-        .await
-        .unwrap_or(Err(FormError::Unreadable))
 }

@@ -7,7 +7,7 @@ use http::header::{AUTHORIZATION, COOKIE, HOST, HeaderName, HeaderValue};
 use pingora::Result;
 use pingora::http::RequestHeader;
 
-use super::context::{Context, Forward};
+use super::context::Forward;
 use super::head::header;
 use super::site::Site;
 use crate::config::{Authorization, Config, HostHeader, Route, TemplatePart};
@@ -22,7 +22,7 @@ const ALWAYS_PREFIX: [&str; 1] = ["x-auth-request-"];
 const STRANGERS: [&str; 3] = ["forwarded", "x-real-ip", "x-rewrite-url"];
 /// Prefixes of the same.
 const STRANGERS_PREFIX: [&str; 2] = ["x-forwarded-", "x-original-"];
-/// Removed where they are written with `_`, which many servers read as `-`.
+/// Removed where they are written with `_` or another sign that servers read as `-`.
 const TWINS: [&str; 5] = [
     "content-length",
     "transfer-encoding",
@@ -30,6 +30,9 @@ const TWINS: [&str; 5] = [
     "content-type",
     "proxy-authorization",
 ];
+
+/// Removed where rules tell methods apart: many frameworks take the method from these.
+const METHODS: [&str; 3] = ["x-http-method-override", "x-http-method", "x-method-override"];
 
 /// Which headers of the client's a route takes out, by lower-case name with `-`.
 pub(super) struct Stripped(Vec<String>);
@@ -39,18 +42,21 @@ impl Stripped {
         let identity = config.identity_headers.iter().map(|(name, _)| name);
         let added = route.request_headers.iter().map(|(name, _)| name);
         let names = identity.chain(added).chain(&route.remove_request_headers);
-        Self(names.map(|name| name.as_str().replace('_', "-")).collect())
+        let mut names: Vec<String> = names
+            .map(|name| folded(name).unwrap_or_else(|| name.as_str().to_owned()))
+            .collect();
+        let path = |route: &Route| route.path.trim_end_matches('/').to_owned();
+        let mut rivals = config.routes.iter().filter(|other| path(other) == path(route));
+        if rivals.any(|other| !other.methods.is_empty()) {
+            names.extend(METHODS.map(str::to_owned));
+        }
+        Self(names)
     }
 
     fn takes(&self, name: &HeaderName, trusted: bool, keeps_authorization: bool) -> bool {
-        let twin = name.as_str().contains('_');
-        let folded;
-        let folded = if twin {
-            folded = name.as_str().replace('_', "-");
-            folded.as_str()
-        } else {
-            name.as_str()
-        };
+        let twin = folded(name);
+        let folded = twin.as_deref().unwrap_or(name.as_str());
+        let twin = twin.is_some();
         let among = |names: &[&str], prefixes: &[&str]| {
             names.contains(&folded) || prefixes.iter().any(|prefix| folded.starts_with(prefix))
         };
@@ -62,12 +68,18 @@ impl Stripped {
     }
 }
 
+/// A name with `-` for everything that is no letter or digit, where it has such: CGI and its heirs make one variable of
+/// `X-User`, `X_User` and `X.User` (RFC 3875 §4.1.18).
+fn folded(name: &HeaderName) -> Option<String> {
+    let odd = |char: char| !char.is_ascii_alphanumeric() && char != '-';
+    name.as_str().contains(odd).then(|| name.as_str().replace(odd, "-"))
+}
+
 /// Makes the application's request of the client's.
-pub(super) fn prepare(request: &mut RequestHeader, context: &Context, forward: &Forward) -> Result<()> {
-    let site = &*context.site;
+pub(super) fn prepare(request: &mut RequestHeader, site: &Site, request_id: &str, forward: &Forward) -> Result<()> {
     let route = &site.config.routes[forward.route];
     strip(request, site, route, forward)?;
-    say_where_from(request, context, forward)?;
+    say_where_from(request, site, request_id, forward)?;
     if let Some(session) = &forward.session {
         say_who(request, site, route, session)?;
     }
@@ -77,6 +89,7 @@ pub(super) fn prepare(request: &mut RequestHeader, context: &Context, forward: &
             request.insert_header(name.clone(), value)?;
         }
     }
+    forward.carried.head(request)?;
     say_host(request, site, route, forward)?;
     rewrite(request, route)
 }
@@ -118,7 +131,7 @@ fn strip(request: &mut RequestHeader, site: &Site, route: &Route, forward: &Forw
 }
 
 /// `X-Forwarded-For`, `-Proto`, `-Host`, `X-Request-Id` and `traceparent`.
-fn say_where_from(request: &mut RequestHeader, context: &Context, forward: &Forward) -> Result<()> {
+fn say_where_from(request: &mut RequestHeader, site: &Site, request_id: &str, forward: &Forward) -> Result<()> {
     let origin = &forward.origin;
     // Whatever is left of these came from a trusted peer: strangers' were taken out.
     if let Some(ip) = origin.ip {
@@ -136,16 +149,16 @@ fn say_where_from(request: &mut RequestHeader, context: &Context, forward: &Forw
         request.insert_header("X-Forwarded-For", whole)?;
     }
     if !header(request, "x-forwarded-proto").is_some_and(|proto| matches!(proto, "http" | "https")) {
-        let https = context.site.config.server.public_url.https;
+        let https = site.config.server.public_url.https;
         request.insert_header("X-Forwarded-Proto", if https { "https" } else { "http" })?;
     }
     if header(request, "x-forwarded-host").is_none() {
         request.insert_header("X-Forwarded-Host", origin.host.as_str())?;
     }
-    request.insert_header("X-Request-Id", context.request_id.as_str())?;
+    request.insert_header("X-Request-Id", request_id)?;
     if header(request, "traceparent").is_none() {
         request.remove_header("tracestate");
-        request.insert_header("traceparent", traceparent(&context.request_id))?;
+        request.insert_header("traceparent", traceparent(request_id))?;
     }
     Ok(())
 }
@@ -184,9 +197,8 @@ fn say_who(request: &mut RequestHeader, site: &Site, route: &Route, session: &Se
         request.insert_header(AUTHORIZATION, value)?;
     }
     for (name, claim) in &site.config.identity_headers {
-        let values = session.identity.claim(claim);
-        if !values.is_empty() {
-            let value = HeaderValue::from_bytes(values.join(",").as_bytes());
+        if let Some(text) = session.identity.in_header(claim) {
+            let value = HeaderValue::from_bytes(text.as_bytes());
             request.insert_header(
                 name.clone(),
                 value.map_err(|_| super::internal("a claim does not make a header"))?,
@@ -202,14 +214,7 @@ fn fill(parts: &[TemplatePart], identity: Option<&Identity>) -> Option<HeaderVal
     for part in parts {
         match part {
             TemplatePart::Text(text) => filled.push_str(text),
-            TemplatePart::Claim(name) => {
-                let values = identity?.claim(name);
-                filled.push_str(&values.first()?.to_owned());
-                for value in &values[1..] {
-                    filled.push(',');
-                    filled.push_str(value);
-                }
-            }
+            TemplatePart::Claim(name) => filled.push_str(&identity?.in_header(name)?),
         }
     }
     HeaderValue::from_bytes(filled.as_bytes()).ok()

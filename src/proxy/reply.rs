@@ -13,6 +13,7 @@ use serde_json::json;
 
 use super::cause::Cause;
 use super::context::Context;
+use super::decide::wants_page;
 use super::site::Site;
 use crate::pages::{Action, CSP, CSP_CONFIRM_SIGN_OUT, ErrorPage};
 
@@ -45,17 +46,28 @@ impl Reply {
     }
 
     pub(super) fn page(status: u16, html: String) -> Self {
+        Self::page_under(CSP, status, html)
+    }
+
+    /// A page with a policy of its own.
+    pub(super) fn page_under(policy: &'static str, status: u16, html: String) -> Self {
         Self::empty(status)
             .with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))
-            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP))
+            .with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy))
             .body(html.into())
+    }
+
+    /// A page with one header of its own in place of the usual one.
+    pub(super) fn page_with(html: String, name: HeaderName, value: Option<HeaderValue>) -> Self {
+        let mut reply = Self::page(200, html);
+        reply.headers.retain(|(own, _)| *own != name);
+        reply.headers.extend(value.map(|value| (name, value)));
+        reply
     }
 
     /// A page whose form leads through us to the provider.
     pub(super) fn page_onward(html: String) -> Self {
-        let mut reply = Self::page(200, html);
-        reply.headers.retain(|(name, _)| *name != CONTENT_SECURITY_POLICY);
-        reply.with(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP_CONFIRM_SIGN_OUT))
+        Self::page_under(CSP_CONFIRM_SIGN_OUT, 200, html)
     }
 
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Self {
@@ -236,8 +248,12 @@ pub(super) async fn refuse(
     cookies: Vec<String>,
 ) -> Result<()> {
     let site = std::sync::Arc::clone(&context.site);
-    let reader = super::reader(http);
-    let retry = super::retry_target(http, &site);
+    // "Please sign in" is a page for whoever loads one, and 401 with JSON for everybody else.
+    let reader = match cause {
+        Cause::Unauthenticated if !wants_page(http.req_header()) => Reader::Program,
+        _ => super::reader(http),
+    };
+    let retry = context.retry.take().unwrap_or_else(|| super::retry_target(http, &site));
     let reply = Reply::refusal(&site, cause, reader, &context.request_id, &retry);
     reply.send(http, &site, cookies).await
 }

@@ -95,6 +95,26 @@ impl Site {
         &self.config
     }
 
+    /// Every provider, in the order of the configuration.
+    pub fn providers(&self) -> &[Arc<Provider>] {
+        &self.providers
+    }
+
+    /// Every upstream that a route names.
+    pub fn upstreams(&self) -> &Upstreams {
+        &self.upstreams
+    }
+
+    /// The redirect URI to register with each provider (RFC 6749 §3.1.2).
+    pub fn redirect_uri(&self) -> &str {
+        &self.redirect_uri
+    }
+
+    /// The `post_logout_redirect_uri` to register (OpenID Connect RP-Initiated Logout 1.0 §3.1).
+    pub fn signed_out_uri(&self) -> &str {
+        &self.signed_out_uri
+    }
+
     /// Forgets the metrics of upstream servers that are gone now.
     pub fn forget_upstreams_of(&self, before: &Self, metrics: &Metrics) {
         self.upstreams.forget_those_of(&before.upstreams, metrics);
@@ -106,6 +126,11 @@ impl Site {
             .iter()
             .enumerate()
             .find(|(_, provider)| provider.config().name == name)
+    }
+
+    /// What stands for a provider in lists and seals: its issuer, or its token endpoint where it has none.
+    pub(super) fn issuer(&self, provider: &crate::config::Provider) -> String {
+        issuer(provider)
     }
 
     /// Own endpoint under the prefix.
@@ -144,18 +169,20 @@ fn parties(config: &Config) -> Vec<Party> {
     config
         .providers
         .iter()
-        .map(|provider| {
-            let endpoint = || {
-                provider
-                    .token_endpoint
-                    .as_ref()
-                    .map(ToString::to_string)
-                    .unwrap_or_default()
-            };
-            Party {
-                issuer: provider.issuer.clone().unwrap_or_else(endpoint),
-                client_id: provider.client_id.clone(),
-            }
+        .map(|provider| Party {
+            issuer: issuer(provider),
+            client_id: provider.client_id.clone(),
         })
         .collect()
+}
+
+fn issuer(provider: &crate::config::Provider) -> String {
+    let endpoint = || {
+        provider
+            .token_endpoint
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default()
+    };
+    provider.issuer.clone().unwrap_or_else(endpoint)
 }

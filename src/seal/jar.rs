@@ -5,10 +5,11 @@ use std::borrow::Cow;
 use super::CookieNames;
 use super::chunks::{self, Part};
 
-/// More cookies of ours than this in one request are not looked at.
-const MAX_LOOKED_AT: usize = 64;
-/// At most this many values are tried for one session.
-const MAX_CANDIDATES: usize = 8;
+/// More cookies of ours than this in one request are not looked at. Browsers keep some 180 for a site, so that nobody who
+/// can set cookies for it (another host of the domain, a page over http) pushes the real one out of sight.
+const MAX_LOOKED_AT: usize = 512;
+/// At most this many values are joined from parts for one session: more than fit among a site's cookies.
+const MAX_JOINED: usize = 128;
 
 /// The cookies of ours that came with a request, in order, from any number of `Cookie` lines (HTTP/2 sends crumbs,
 /// RFC 9113 §8.2.3).
@@ -37,15 +38,18 @@ impl<'a> Jar<'a> {
             .iter()
             .filter_map(|(name, value)| Part::parse(self.names.part(name.as_bytes())?, value))
             .collect();
-        let joined: Vec<_> = parts
-            .iter()
-            .filter(|part| part.number == 0)
-            .filter_map(|first| chunks::join(first, &parts))
-            .collect();
+        let mut joined = 0;
+        let next = move || {
+            let firsts = parts.iter().filter(|part| part.number == 0).take(MAX_JOINED);
+            let value = firsts.skip(joined).find_map(|first| {
+                joined += 1;
+                chunks::join(first, &parts)
+            });
+            value.map(Cow::Owned)
+        };
         whole
             .map(|(_, value)| Cow::Borrowed(*value))
-            .chain(joined.into_iter().map(Cow::Owned))
-            .take(MAX_CANDIDATES)
+            .chain(std::iter::from_fn(next))
     }
 
     /// Names of all session cookies and parts that came, each once.

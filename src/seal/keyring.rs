@@ -17,6 +17,8 @@ pub enum Purpose {
     State,
     /// The `state` of a sign-out on its way through the provider (RP-Initiated Logout 1.0 §3).
     SignOut,
+    /// A form that waits in the browser for a login.
+    Form,
     /// What a browser has of a session that is kept in Redis.
     Ticket,
     /// A session in Redis.
@@ -24,11 +26,12 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Session,
         Self::PendingLogin,
         Self::State,
         Self::SignOut,
+        Self::Form,
         Self::Ticket,
         Self::Stored,
     ];
@@ -40,17 +43,19 @@ impl Purpose {
             Self::PendingLogin => b"pending login",
             Self::State => b"state",
             Self::SignOut => b"sign out",
+            Self::Form => b"form",
             Self::Ticket => b"ticket",
             Self::Stored => b"stored session",
         }
     }
 
-    /// Longer sealed values are not even decoded. Ten cookies of 4,096 bytes are less than 64 KiB; no browser carries what
-    /// is kept in Redis.
+    /// Longer sealed values are not even decoded. Ten cookies of 4,096 bytes are less than 64 KiB; forms and what is in Redis
+    /// wait outside cookies. The largest `stash_post` is 3 MiB, and something goes with it.
     pub(super) fn longest(self) -> usize {
         match self {
+            Self::Form => 5 << 20,
             Self::Stored => 4 << 20,
-            _ => 64 << 10,
+            Self::Session | Self::PendingLogin | Self::State | Self::SignOut | Self::Ticket => 64 << 10,
         }
     }
 }

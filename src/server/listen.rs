@@ -7,10 +7,13 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::listeners::TlsAccept;
 use pingora::listeners::tls::TlsSettings;
+use pingora::listeners::{ListenerConfig, TcpSocketOptions, TlsAccept};
+use pingora::protocols::TcpKeepalive;
+use pingora::protocols::l4::stream::L4BufferSettings;
 use pingora::server::Fds;
 use pingora::services::listening::Service;
 use rustls::pki_types::pem::PemObject;
@@ -23,6 +26,30 @@ use crate::config::{Listen, Server, Tls};
 
 /// Owner and group may connect to a Unix socket.
 const SOCKET_MODE: u32 = 0o660;
+
+/// Pingora's 64 KiB for reading are most of what an idle connection costs. Records of TLS are read from a buffer; heads
+/// and bodies are read into buffers of their own (see `arrival`).
+const TLS_BUFFER: L4BufferSettings = buffer(8 * 1024);
+const PLAIN_BUFFER: L4BufferSettings = buffer(0);
+
+const fn buffer(read: usize) -> L4BufferSettings {
+    L4BufferSettings {
+        read: Some(read),
+        write: None,
+    }
+}
+
+/// A peer that vanished, under a tunnel that may be silent for long, is noticed after about two minutes.
+fn socket_options() -> TcpSocketOptions {
+    let mut options = TcpSocketOptions::default();
+    options.tcp_keepalive = Some(TcpKeepalive {
+        idle: Duration::from_secs(60),
+        interval: Duration::from_secs(15),
+        count: 4,
+        user_timeout: Duration::ZERO,
+    });
+    options
+}
 
 /// A TCP listener and where it really listens.
 pub(super) struct Bound {
@@ -98,17 +125,19 @@ impl Listeners {
         for bound in self.tcp {
             let name = bound.address.to_string();
             fds.add(name.clone(), bound.listener.into_raw_fd());
-            match tls {
-                Some(certificate) => service.add_tls_with_settings(&name, None, settings(certificate)?),
-                None => service.add_tcp(&name),
-            }
+            let listener = ListenerConfig::tcp(name).tcp_socket_options(socket_options());
+            service.add_listener(match tls {
+                Some(certificate) => listener.tls(settings(certificate)?).l4_buffer(TLS_BUFFER),
+                None => listener.l4_buffer(PLAIN_BUFFER),
+            });
         }
         for (path, listener) in self.unix {
             let name = path
                 .to_str()
                 .ok_or_else(|| StartError::Unusable(format!("{}: the path is no text", path.display())))?;
             fds.add(name.to_owned(), listener.into_raw_fd());
-            service.add_uds(name, Some(std::fs::Permissions::from_mode(SOCKET_MODE)));
+            let mode = std::fs::Permissions::from_mode(SOCKET_MODE);
+            service.add_listener(ListenerConfig::uds(name).permissions(mode).l4_buffer(PLAIN_BUFFER));
         }
         Ok(fds)
     }

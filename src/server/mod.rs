@@ -4,24 +4,32 @@
 //! |---|---|
 //! | `mod` | [`start`] and [`Running`]: everything is bound before anything is served |
 //! | `listen` | addresses become listeners that stand |
+//! | `front` | what stands between a listener and the request path |
+//! | `arrival` | the head of a request over HTTP/1, within its time and size |
+//! | `http2` | the bounds of an HTTP/2 connection |
+//! | `seats` | the connection limit |
+//! | `proxy_protocol` | PROXY protocol, versions 1 and 2 |
 //! | `admin` | `/livez`, `/readyz`, `/metrics` |
 //! | `reload` | [`Reloader`]: a new configuration while it serves, whole or not at all |
 //! | `drain` | stopping without cutting anybody off |
 
 mod admin;
+mod arrival;
 mod drain;
+mod front;
+mod http2;
 mod listen;
+mod proxy_protocol;
 mod reload;
+mod seats;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use parking_lot::Mutex;
-use pingora::apps::HttpServerOptions;
 use pingora::apps::http_app::HttpServer;
-use pingora::protocols::http::v2::server::default_h2_options;
-use pingora::proxy::ProxyServiceBuilder;
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use pingora::services::Service as _;
 use pingora::services::listening::Service;
@@ -33,11 +41,10 @@ use crate::config::Config;
 use crate::proxy::{Gateway, Load, Site};
 use crate::telemetry::Metrics;
 
+use front::{Front, Gate};
 use reload::Fixed;
 pub use reload::Reloader;
 
-/// Requests on one connection; then it is closed, so that memory kept for it is given back.
-const REQUESTS_A_CONNECTION: u32 = 10_000;
 /// Idle connections to upstreams that are kept, over all of them.
 const UPSTREAM_POOL: usize = 256;
 
@@ -73,14 +80,19 @@ pub struct Running {
     tasks: Vec<JoinHandle<()>>,
 }
 
+impl Running {
+    /// Requests and refreshes under way.
+    pub fn busy(&self) -> usize {
+        self.load.busy()
+    }
+}
+
 /// Starts a gateway on the current Tokio runtime. Every listener stands when this returns.
 ///
 /// # Errors
 /// See [`StartError`].
 pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> {
-    // Once for the process: Pingora's TLS uses it too.
-    drop(rustls::crypto::ring::default_provider().install_default());
-    check_roots()?;
+    prepare_tls()?;
     let metrics = Arc::new(Metrics::new());
     let listeners = listen::bind_all(&config.server)?;
     let admin_listener = config.admin.map(listen::bind_tcp).transpose()?;
@@ -91,11 +103,12 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     let load = gateway.load();
     let reloader = Reloader::new(gateway.site(), fixed, tls.clone(), Arc::clone(&metrics));
 
+    let watching = tokio::spawn(gateway.watch());
     let mut service = proxy_service(gateway);
     let addresses = listeners.addresses();
     let fds = listeners.add_to(&mut service, tls.as_ref())?;
     let (stop, stopped) = watch::channel(false);
-    let mut tasks = vec![serve(service, fds, stopped)];
+    let mut tasks = vec![watching, serve(service, fds, stopped)];
 
     let ready = Arc::new(AtomicBool::new(true));
     let (stop_admin, admin_stopped) = watch::channel(false);
@@ -119,22 +132,16 @@ pub async fn start(config: Config, clock: Clock) -> Result<Running, StartError> 
     })
 }
 
-fn proxy_service(gateway: Gateway) -> Service<pingora::proxy::HttpProxy<Gateway>> {
+fn proxy_service(gateway: Gateway) -> Service<Front> {
     let conf = ServerConf {
         max_retries: 3,
         upstream_keepalive_pool_size: UPSTREAM_POOL,
         ..ServerConf::default()
     };
-    let mut options = HttpServerOptions::default();
-    options.keepalive_request_limit = Some(REQUESTS_A_CONNECTION);
-    options.h2_idle_timeout = Some(gateway.idle_timeout());
-    let mut service = ProxyServiceBuilder::new(&Arc::new(conf), gateway)
-        .name("gateway")
-        .server_options(options)
-        .build();
-    if let Some(proxy) = service.app_logic_mut() {
-        proxy.h2_options = Some(default_h2_options());
-    }
+    let gate = Gate::new(gateway.site());
+    let proxy = http_proxy(&Arc::new(conf), gateway);
+    let mut service = Service::new("gateway".to_owned(), Front::new(proxy, gate.clone()));
+    service.endpoints().set_pre_tls_callback(Arc::new(gate));
     service
 }
 
@@ -143,6 +150,17 @@ where
     A: pingora::apps::ServerApp + Send + Sync + 'static,
 {
     tokio::spawn(async move { service.start_service(Some(Arc::new(Mutex::new(fds))), stopped, 1).await })
+}
+
+/// Chooses the TLS library's cryptography, once for the process, and looks whether Pingora can begin with it. Before
+/// anything connects or listens.
+///
+/// # Errors
+/// [`StartError::Unusable`] where the system's CA certificates cannot be read.
+pub fn prepare_tls() -> Result<(), StartError> {
+    // Pingora's TLS uses it too; a second time is no error.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    check_roots()
 }
 
 /// Pingora reads the system's CA certificates when it starts and panics where a file that `SSL_CERT_FILE` names is not

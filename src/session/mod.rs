@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `mod` | [`Session`], [`Identity`], [`Tokens`] and what a request does to them, [`SessionChange`] |
 //! | `standing` | whether the session is good now: a pure function of it and the time |
+//! | `revocations` | sessions that the provider ended |
 //! | `wire` | the compact form that is sealed |
 //! | `store` | [`Store`]: where sessions are kept, and what goes wrong there |
 //! | `cookie` | in the browser: the session cookie, opened from a request's jar, sealed into new cookies |
@@ -11,6 +12,7 @@
 
 mod cookie;
 mod redis;
+mod revocations;
 mod standing;
 mod store;
 mod wire;
@@ -22,6 +24,7 @@ use crate::secret::Secret;
 
 pub use cookie::CookieStore;
 pub use redis::{Claim, Lock, Record, RedisStore, Ticket};
+pub use revocations::{Ended, Revocations, Witness};
 pub use standing::{Lifetimes, Standing};
 pub use store::{Loaded, SetCookies, Store, StoreError};
 
@@ -77,7 +80,17 @@ impl Identity {
                 .map_or(&[], |(_, values)| values),
         }
     }
+
+    /// A claim as a header carries it: its values with commas between; `None` where there are none, or too many.
+    pub fn in_header(&self, name: &str) -> Option<String> {
+        let values = self.claim(name);
+        let text = (!values.is_empty()).then(|| values.join(","))?;
+        (text.len() <= LONGEST_IN_HEADER).then_some(text)
+    }
 }
+
+/// Longest claim that is put into a header, bytes: many servers refuse longer lines.
+const LONGEST_IN_HEADER: usize = 8 * 1024;
 
 /// The tokens of a session.
 #[derive(Clone, Debug, Serialize, Deserialize)]

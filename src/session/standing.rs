@@ -51,6 +51,18 @@ impl Lifetimes {
         session.signed_in_at.plus(self.lifetime)
     }
 
+    /// When what runs under the session must end at the latest: with it, or, where nothing renews it, with its access
+    /// token.
+    pub fn last_use(&self, session: &Session) -> Timestamp {
+        let Tokens {
+            expires_at,
+            ref refresh_token,
+            ..
+        } = session.tokens;
+        let token = expires_at.filter(|_| refresh_token.is_none());
+        token.map_or(self.ends_at(session), |end| end.min(self.ends_at(session)))
+    }
+
     /// How the session stands.
     pub fn standing(&self, session: &Session, now: Timestamp) -> Standing {
         let idle = !self.idle_timeout.is_zero() && now.since(session.seen_at) >= self.idle_timeout;

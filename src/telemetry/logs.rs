@@ -4,6 +4,7 @@
 //! request headers at DEBUG and TRACE, `Authorization` and `Cookie` included, and HTTP clients do the like. The cap
 //! holds twice, here and in the `log` crate's own maximum, below which such lines are not even formatted.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -25,6 +26,8 @@ const FOREIGN: LevelFilter = LevelFilter::WARN;
 /// Where Pingora reports connections that fail in TLS, as errors: port scans, health checks, old clients.
 const LISTENING: &str = "pingora_core::services::listening";
 const HANDSHAKE: &str = "Downstream handshake";
+/// How Pingora's error texts begin to tell bytes.
+const BYTES: &str = "buf: ";
 
 static LOGS: OnceLock<Logs> = OnceLock::new();
 
@@ -196,7 +199,7 @@ impl Fields {
         }
         let mut line = Line::new(settings.format(), *metadata.level());
         line.text("target", metadata.target());
-        line.message(&self.message);
+        line.message(&without_bytes(&self.message));
         for (key, value) in &self.others {
             match value {
                 FieldValue::Text(text) => line.text(key, text),
@@ -213,6 +216,15 @@ impl Fields {
             (name, _) if name.starts_with("log.") => {}
             (name, value) => self.others.push((name, value)),
         }
+    }
+}
+
+/// Pingora names what it could not parse: the whole head of a request or a response, cookies and `Authorization`
+/// included, after `buf: `. Nothing of it is kept.
+fn without_bytes(message: &str) -> Cow<'_, str> {
+    match message.split_once(BYTES) {
+        Some((before, _)) => Cow::Owned(format!("{before}{BYTES}[not logged]")),
+        None => Cow::Borrowed(message),
     }
 }
 

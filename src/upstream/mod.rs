@@ -4,8 +4,10 @@
 //! |---|---|
 //! | `mod` | [`Upstreams`]: which server a request goes to, and how to connect to it |
 //! | `address` | a server's address: fixed, or a name that is looked up again and again |
+//! | `probe` | for `sidegate check --live` |
 
 mod address;
+mod probe;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -20,6 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use crate::config::{self, UpstreamServer};
 use crate::telemetry::Metrics;
 use address::Address;
+pub use probe::Probe;
 
 /// A server that refused a connection is passed over this long, where there is another.
 const PASSED_OVER: Duration = Duration::from_secs(5);
@@ -131,6 +134,11 @@ impl Upstreams {
     /// How many servers an upstream has: that many connections are worth a try.
     pub fn servers(&self, upstream: usize) -> usize {
         self.all[upstream].servers.len()
+    }
+
+    /// The servers of an upstream as logs and metrics name them.
+    pub fn named(&self, upstream: usize) -> impl Iterator<Item = &str> {
+        self.all[upstream].servers.iter().map(|server| server.label.as_str())
     }
 
     /// `Host` of a server.

@@ -95,9 +95,9 @@ fn mistakes_name_the_variable() {
             "SIDEGATE_PROVIDERS__MAIN__CLIENTID: unknown key; write SIDEGATE_PROVIDERS__MAIN__CLIENT_ID",
         ),
         (
-            "SIDEGATE_SERVER__H2C",
+            "SIDEGATE_PROVIDERS__MAIN__DPOP",
             "true",
-            "SIDEGATE_SERVER__H2C: this version does not have it yet; remove it",
+            "SIDEGATE_PROVIDERS__MAIN__DPOP: this version does not have it yet; remove it",
         ),
         (
             "SIDEGATE_ROUTES__0__PATH",

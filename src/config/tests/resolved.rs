@@ -185,6 +185,7 @@ unauthenticated = "401"
 authorization = "basic"
 basic_password = "hunter2"
 max_body = "10MiB"
+stash_post = "0"
 hosts = ["API.example.com"]
 [[routes]]
 path = "/"
@@ -221,6 +222,7 @@ fn routes_resolve_what_they_name() {
     assert_eq!(api.unauthenticated, Unauthenticated::Status401);
     assert!(matches!(&api.authorization, Authorization::Basic(password) if password.reveal() == "hunter2"));
     assert_eq!((api.max_body, rest.max_body), (Some(10 << 20), None));
+    assert_eq!((api.stash_post, rest.stash_post), (0, 64 << 10));
     assert_eq!(api.hosts, ["api.example.com"]);
     assert_eq!(rest.upstream, None);
 }

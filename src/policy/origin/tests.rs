@@ -206,3 +206,32 @@ fn a_page_load_is_a_navigation() {
         assert_eq!(wants_page(mode, accept, &method), page, "{mode:?} {accept:?} {method}");
     }
 }
+
+#[test]
+fn a_form_is_told_from_what_a_script_sends() {
+    const BROWSER: &str = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let ours = Some("https://app.example.com");
+    for (origin, mode, accept, form) in [
+        (ours, Some("navigate"), Some(BROWSER), true),
+        (None, Some("navigate"), None, true),
+        (ours, Some("cors"), Some(BROWSER), false),
+        (ours, Some("same-origin"), Some("text/html"), false),
+        // Browsers without Fetch Metadata.
+        (ours, None, Some(BROWSER), true),
+        (Some("null"), None, Some(BROWSER), true),
+        (None, None, Some(BROWSER), false),
+        (ours, None, Some("text/html, */*; q=0.01"), false),
+        (ours, None, Some("*/*"), false),
+        (ours, None, None, false),
+    ] {
+        let sent = Sent {
+            origin,
+            ..Sent::default()
+        };
+        assert_eq!(
+            submits_form(&sent, mode, accept),
+            form,
+            "{origin:?} {mode:?} {accept:?}"
+        );
+    }
+}

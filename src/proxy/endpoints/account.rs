@@ -13,7 +13,7 @@ use crate::proxy::context::Context;
 use crate::proxy::decide::{Decision, Visitor, refreshed, sent, visitor};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
-use crate::session::{Session, Standing};
+use crate::session::Session;
 use crate::telemetry::Auth;
 
 impl Call<'_> {
@@ -38,10 +38,7 @@ impl Call<'_> {
             Visitor::Unavailable(cause) => return Err(cause),
         };
         // Refreshed on the way in, or not refreshable at all: nothing is left to do but to say which.
-        if context.auth == Auth::Refreshed
-            && site.lifetimes.standing(&session, context.now) == Standing::Fresh
-            && session.tokens.obtained_at == context.now
-        {
+        if matches!(context.auth, Auth::Refreshed) {
             return Ok(Decision::Reply(Reply::empty(204)));
         }
         if session.tokens.refresh_token.is_none() {

@@ -8,11 +8,11 @@ use pingora::proxy::Session as HttpSession;
 
 use super::Call;
 use crate::config::{Access, Authorization, Route};
-use crate::policy::{Found, HostStanding, Target};
+use crate::policy::{Authority, Found, HostStanding, Target};
+use crate::proxy::admission::usable;
 use crate::proxy::cause::Cause;
 use crate::proxy::context::Context;
-use crate::proxy::decide::{Decision, Visitor, judge, usable, visitor};
-use crate::proxy::head::header;
+use crate::proxy::decide::{Decision, Visitor, check_initiator, judge, visitor};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
 use crate::session::Session;
@@ -22,6 +22,50 @@ struct Asked {
     target: String,
     host: String,
     method: Method,
+}
+
+/// The value of a header that may stand once, and must be text.
+fn one<'a>(request: &'a RequestHeader, name: &str) -> Result<Option<&'a str>, Cause> {
+    let mut lines = request.headers.get_all(name).iter();
+    match (lines.next(), lines.next()) {
+        (Some(line), None) => line.to_str().map(Some).map_err(|_| Cause::BadTarget),
+        (None, _) => Ok(None),
+        _ => Err(Cause::BadTarget),
+    }
+}
+
+/// What those who say something say alike.
+fn agreed(said: [Option<&str>; 3]) -> Result<Option<&str>, Cause> {
+    let mut said = said.into_iter().flatten();
+    let first = said.next();
+    if said.all(|other| Some(other) == first) {
+        Ok(first)
+    } else {
+        Err(Cause::BadTarget)
+    }
+}
+
+/// Path and host of `http://host/path`, or a path alone.
+fn of_url(url: &str) -> Result<(&str, Option<&str>), Cause> {
+    if url.starts_with('/') {
+        return Ok((url, None));
+    }
+    let (scheme, rest) = url.split_once("://").ok_or(Cause::BadTarget)?;
+    if !matches!(scheme, "http" | "https") {
+        return Err(Cause::BadTarget);
+    }
+    let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    match path {
+        "" => Ok(("/", Some(host))),
+        _ if path.starts_with('/') => Ok((path, Some(host))),
+        _ => Err(Cause::BadTarget),
+    }
+}
+
+/// Whether two `Host` values name the same host; a proxy may leave the port out of one.
+fn same_name(one: &str, other: &str) -> bool {
+    let name = |host| Authority::parse(host).map(|authority| authority.host);
+    matches!((name(one), name(other)), (Some(one), Some(other)) if one.eq_ignore_ascii_case(other))
 }
 
 impl Call<'_> {
@@ -42,6 +86,9 @@ impl Call<'_> {
             Access::Public => return Ok(Decision::Reply(Reply::empty(202))),
             Access::Login | Access::Optional => {}
         }
+        // The question of a trusted proxy carries the headers of the request that it asks about.
+        let upgrade = self.facts.trusted && request.headers.contains_key("sec-websocket-key");
+        check_initiator(request, &asked.method, &site, route, &asked.host, upgrade)?;
         match visitor(self.gateway, context, &site, request).await {
             Visitor::SignedIn(session) if !usable(&session, route, &site) => Err(Cause::Unauthenticated),
             Visitor::SignedIn(session) => {
@@ -56,6 +103,9 @@ impl Call<'_> {
     }
 
     /// What a trusted proxy says of the original request; a stranger is judged as if for `/`.
+    ///
+    /// A proxy sets the headers of its own kind and passes the client's others on. So what two of them say differently,
+    /// one says twice, or nobody can read, is refused: one of the two is the client's.
     fn asked(&self, site: &Site, request: &RequestHeader) -> Result<Asked, Cause> {
         let own = Asked {
             target: "/".to_owned(),
@@ -65,44 +115,45 @@ impl Call<'_> {
         if !self.facts.trusted {
             return Ok(own);
         }
-        let method = header(request, "x-original-method").or_else(|| header(request, "x-forwarded-method"));
-        let method = method
-            .map(|text| Method::from_bytes(text.as_bytes()))
-            .transpose()
-            .map_err(|_| Cause::BadTarget)?;
-        let uri = header(request, "x-original-uri").or_else(|| header(request, "x-forwarded-uri"));
-        let (mut target, mut host) = (uri.map(str::to_owned), None);
-        if let Some(url) = header(request, "x-original-url").filter(|_| target.is_none()) {
-            let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-            let at = rest.find(['/', '?']).unwrap_or(rest.len());
-            let path = &rest[at..];
-            target = Some(if path.starts_with('/') {
-                path.to_owned()
-            } else {
-                format!("/{path}")
-            });
-            host = url.contains("://").then(|| rest[..at].to_owned());
+        let (path, host) = match one(request, "x-original-url")? {
+            Some(url) => of_url(url).map(|(path, host)| (Some(path), host))?,
+            None => (None, None),
+        };
+        let target = agreed([path, one(request, "x-original-uri")?, one(request, "x-forwarded-uri")?])?;
+        let method = agreed([
+            one(request, "x-original-method")?,
+            one(request, "x-forwarded-method")?,
+            None,
+        ])?;
+        let forwarded_host = one(request, "x-forwarded-host")?;
+        if let (Some(host), Some(forwarded)) = (host, forwarded_host)
+            && !same_name(host, forwarded)
+        {
+            return Err(Cause::BadTarget);
         }
-        let host = host
-            .or_else(|| header(request, "x-forwarded-host").map(str::to_owned))
-            .unwrap_or(own.host);
-        if site.hosts.standing(&host) != HostStanding::Ours {
-            return Err(Cause::RouteDenies);
+        let asked = Asked {
+            target: target.map_or(own.target, str::to_owned),
+            host: host.or(forwarded_host).map_or(own.host, str::to_owned),
+            method: match method {
+                Some(name) => Method::from_bytes(name.as_bytes()).map_err(|_| Cause::BadTarget)?,
+                None => own.method,
+            },
+        };
+        if site.hosts.standing(&asked.host) == HostStanding::Ours {
+            Ok(asked)
+        } else {
+            Err(Cause::RouteDenies)
         }
-        Ok(Asked {
-            target: target.unwrap_or(own.target),
-            host,
-            method: method.unwrap_or(own.method),
-        })
     }
 
-    /// `?allowed_groups=a,b`, as in oauth2-proxy: any of them.
+    /// `?allowed_groups=a,b`, as in oauth2-proxy: any of them, of every such parameter; without a name it asks for nothing.
     fn allowed_groups(&self, session: &Session) -> Result<(), Cause> {
-        let Some(list) = self.parameter("allowed_groups") else {
-            return Ok(());
-        };
-        let mut wanted = list.split(',').map(str::trim).filter(|group| !group.is_empty());
-        if wanted.any(|group| session.identity.groups.iter().any(|own| own == group)) {
+        let query = self.target.query.unwrap_or_default();
+        let lists = url::form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == "allowed_groups");
+        let lists: Vec<_> = lists.map(|(_, list)| list).collect();
+        let names = lists.iter().flat_map(|list| list.split(',')).map(str::trim);
+        let wanted: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
+        if wanted.is_empty() || session.identity.groups.iter().any(|own| wanted.contains(&own.as_str())) {
             Ok(())
         } else {
             Err(Cause::NotAllowed)
@@ -111,11 +162,10 @@ impl Call<'_> {
 
     fn granted(&self, session: &Session, route: &Route) -> Reply {
         let identity = &session.identity;
-        let groups = (!identity.groups.is_empty()).then(|| identity.groups.join(","));
         let said = [
             ("x-auth-request-user", identity.user.clone()),
             ("x-auth-request-email", identity.email.clone()),
-            ("x-auth-request-groups", groups),
+            ("x-auth-request-groups", identity.in_header("groups")),
             ("x-auth-request-preferred-username", identity.name.clone()),
         ];
         let mut reply = Reply::empty(202);

@@ -46,6 +46,7 @@ impl Call<'_> {
         let return_to = self
             .return_to(context, Some(&state.return_to))
             .unwrap_or_else(ReturnTo::root);
+        context.retry = Some(return_to.as_str().to_owned());
         let pending = self.pending(http, context, &site, &state);
         let Some(pending) = pending else {
             return self.restart(http, context, &site, index, &state, &return_to).await;
@@ -67,11 +68,9 @@ impl Call<'_> {
             Callback::Granted(granted) => {
                 let session = self.redeem(context, &site, provider, pending, granted, &state).await?;
                 let welcomed = welcome(&site, context, session, &return_to).await;
-                let outcome = if welcomed.is_ok() {
-                    LoginOutcome::Success
-                } else {
-                    LoginOutcome::Failed
-                };
+                let outcome = welcomed
+                    .as_ref()
+                    .map_or(LoginOutcome::Failed, |_| LoginOutcome::Success);
                 self.gateway.metrics.login(&state.provider, outcome);
                 Ok(Decision::Reply(welcomed?))
             }
@@ -94,7 +93,7 @@ impl Call<'_> {
             &site.names,
             request.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes),
         );
-        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.note_session_names(&jar);
         let name = site.names.login(&state.id);
         jar.values(&name)
             .find_map(|value| PendingLogin::open(&site.sealer, &name, value, context.now).ok())

@@ -5,6 +5,7 @@ use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
 
 use super::Call;
+use super::resume::destination;
 use crate::flow::{Beginning, begin};
 use crate::pages::{Action, SignInPage};
 use crate::policy::{Found, ReturnTo, Target};
@@ -33,6 +34,7 @@ impl Call<'_> {
         let return_to = self
             .return_to(context, self.parameter("rd").as_deref())
             .unwrap_or_else(ReturnTo::root);
+        context.retry = Some(return_to.as_str().to_owned());
         let asked = self.parameter("prompt");
         // Only what our own pages ask for: everything else is the operator's to say.
         let prompt = asked
@@ -105,13 +107,21 @@ impl Call<'_> {
 
 /// The providers of the route that the visitor is on the way to; all where that is not one of ours.
 fn providers_for(site: &Site, return_to: &ReturnTo, host: &str) -> Vec<usize> {
-    let path = return_to.as_str().split('#').next().unwrap_or_default();
+    let (to, method) = destination(site, return_to);
+    let path = to.split('#').next().unwrap_or_default();
     if let Ok(target) = Target::parse(path)
-        && let Found::Route(index) = site.router.find(&target, host, &http::Method::GET)
+        && let Found::Route(index) = site.router.find(&target, host, &method)
     {
         return site.config.routes[index].providers.clone();
     }
     (0..site.providers.len()).collect()
+}
+
+/// A link that begins a login which ends at `rd`.
+pub(in crate::proxy) fn start_url(site: &Site, rd: &str, prompt: Option<&str>) -> String {
+    let rd: String = url::form_urlencoded::byte_serialize(rd.as_bytes()).collect();
+    let more = prompt.map_or_else(String::new, |prompt| format!("&prompt={prompt}"));
+    format!("{}?rd={rd}{more}", site.endpoint("start"))
 }
 
 /// Sends a visitor to the login: to the provider, or to the chooser where there are several.

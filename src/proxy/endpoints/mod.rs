@@ -4,7 +4,9 @@
 //! |---|---|
 //! | `login` | `start`, `sign_in`, and how a page load becomes a login |
 //! | `callback` | `callback` |
+//! | `resume` | `resume`: what the browser kept over a login |
 //! | `sign_out` | `sign_out`, `signed_out` |
+//! | `logout` | `backchannel_logout`, `frontchannel_logout` |
 //! | `account` | `userinfo`, `refresh` |
 //! | `auth` | `auth`, for other proxies |
 
@@ -12,12 +14,15 @@ mod account;
 mod auth;
 mod callback;
 mod login;
+mod logout;
+mod resume;
 mod sign_out;
 
 use http::Method;
 use pingora::proxy::Session as HttpSession;
 
-pub(super) use login::send_to_login;
+pub(super) use login::{send_to_login, start_url};
+pub(super) use resume::resume_url;
 
 use super::Gateway;
 use super::cause::Cause;
@@ -61,10 +66,13 @@ pub(super) async fn answer(
         "/start" => call.only(PAGE, "GET, HEAD")?.start(http, context).await,
         "/sign_in" => call.only(PAGE, "GET, HEAD")?.sign_in(http, context).await,
         "/callback" => call.only(&[Method::GET], "GET")?.callback(http, context).await,
+        "/resume" => call.only(PAGE, "GET, HEAD")?.resume(context),
         "/sign_out" => call.only(FORM, "GET, HEAD, POST")?.sign_out(http, context).await,
         "/signed_out" => call.only(PAGE, "GET, HEAD")?.signed_out(context),
         "/userinfo" => call.only(PAGE, "GET, HEAD")?.userinfo(http, context).await,
         "/refresh" => call.only(&[Method::POST], "POST")?.refresh(http, context).await,
+        "/backchannel_logout" => call.only(&[Method::POST], "POST")?.backchannel(http, context).await,
+        "/frontchannel_logout" => call.only(&[Method::GET], "GET")?.frontchannel(context),
         "/auth" => call.auth(http, context).await,
         _ => match name.strip_prefix("/static/").and_then(pages::asset) {
             Some(asset) => {
@@ -94,12 +102,12 @@ impl Call<'_> {
         first(self.target.query.unwrap_or_default(), name)
     }
 
-    /// `rd`, where it leads to a place that is allowed and is no endpoint of ours.
+    /// `rd`, where it leads to a place that is allowed and is no endpoint of ours but the one where logins may end.
     fn return_to(&self, context: &Context, rd: Option<&str>) -> Option<ReturnTo> {
         let config = &context.site.config;
         let server = &config.server;
         ReturnTo::parse(rd?, &server.public_url, &config.allowed_redirects)
-            .filter(|to| !to.is_beneath(&server.prefix, &server.public_url))
+            .filter(|to| !to.is_beneath(&server.prefix, &server.public_url) || resume::is_resume(&context.site, to))
     }
 }
 

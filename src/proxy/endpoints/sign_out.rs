@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use http::Method;
 use http::header::{COOKIE, HeaderValue};
+use pingora::http::RequestHeader;
 use pingora::proxy::Session as HttpSession;
 
 use super::{Call, first};
@@ -15,9 +16,10 @@ use crate::policy::{self, Initiator, ReturnTo};
 use crate::proxy::cause::Cause;
 use crate::proxy::context::Context;
 use crate::proxy::decide::{Decision, sent};
+use crate::proxy::form::{FormError, read_form};
+use crate::proxy::head::header;
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
-use crate::proxy::{FormError, read_form};
 use crate::seal::{Jar, Purpose};
 use crate::session::{Session, SessionChange};
 use crate::telemetry::{Event, SignOutKind};
@@ -31,7 +33,7 @@ const CONFIRM_FOR: Duration = Duration::from_secs(600);
 
 impl Call<'_> {
     /// `sign_out?rd=…`: ends the session here and goes on to the provider's own sign-out. What another site's page
-    /// sends is asked to be confirmed: an `<img>` signs nobody out.
+    /// sends is asked to be confirmed, and what loads as part of a page: an `<img>` signs nobody out.
     pub(super) async fn sign_out(&self, http: &mut HttpSession, context: &mut Context) -> Result<Decision, Cause> {
         let site = Arc::clone(&context.site);
         let form = self.form(http).await?;
@@ -45,7 +47,8 @@ impl Call<'_> {
         );
         let loaded = site.store.load(&site.sealer, &jar, context.now).await;
         let loaded = loaded.map_err(|_| Cause::SessionsUnavailable)?;
-        if let (Initiator::CrossSite, Some(loaded)) = (sender, &loaded)
+        let doubtful = sender == Initiator::CrossSite || (self.method != Method::POST && is_embedded(request));
+        if let (true, Some(loaded)) = (doubtful, &loaded)
             && !confirmed(&site, &form, &loaded.session, context.now)
         {
             return confirmation(&site, &loaded.session, return_to.as_ref(), context.now);
@@ -54,7 +57,7 @@ impl Call<'_> {
             // First of all: nobody is told that a session is over while somebody else could still use it.
             record.delete().await.map_err(|_| Cause::SessionsUnavailable)?;
         }
-        context.cookies.session_names = jar.session_names().into_iter().map(str::to_owned).collect();
+        context.cookies.note_session_names(&jar);
         context.cookies.change = SessionChange::Clear;
         let onward = match loaded {
             Some(loaded) => self.leave(context, &site, &loaded.session, return_to.as_ref()).await,
@@ -86,6 +89,7 @@ impl Call<'_> {
         return_to: Option<&ReturnTo>,
     ) -> Option<String> {
         context.user.clone_from(&session.identity.user);
+        self.gateway.leashes.end_session(session);
         let (party, provider) = site.provider(&session.provider)?;
         revoke(provider, session).await;
         self.gateway.metrics.sign_out(SignOutKind::Local);
@@ -172,4 +176,15 @@ fn marks(session: &Session) -> Vec<u8> {
         session.identity.user.as_deref().unwrap_or_default()
     )
     .into_bytes()
+}
+
+/// Whether the request loads a part of a page, such as an image that a visitor put there: nobody asked to leave.
+/// Where the browser sends no Fetch Metadata (over http), an image is told by what it accepts.
+fn is_embedded(request: &RequestHeader) -> bool {
+    match header(request, "sec-fetch-dest") {
+        Some(dest) => !matches!(dest, "document" | "iframe" | "frame" | "empty"),
+        None => {
+            header(request, "accept").is_some_and(|accept| accept.contains("image/") && !accept.contains("text/html"))
+        }
+    }
 }

@@ -101,6 +101,6 @@ proptest! {
     fn no_header_breaks_it(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let names = names();
         let jar = Jar::new(&names, std::iter::once(&bytes[..]));
-        prop_assert!(jar.session_candidates().count() <= MAX_CANDIDATES);
+        prop_assert!(jar.session_candidates().count() <= MAX_LOOKED_AT + MAX_JOINED);
     }
 }

@@ -37,6 +37,9 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::seal::{CookieNames, Jar, Purpose, Sealer};
 
+/// So many tickets are looked up for one request: a browser has one, unless somebody tossed others in.
+const MOST_TICKETS: usize = 8;
+
 /// Sessions that are kept in Redis.
 pub struct RedisStore {
     link: Arc<Link>,
@@ -83,6 +86,7 @@ impl RedisStore {
         let tickets: Vec<_> = jar
             .session_candidates()
             .filter_map(|sealed| Ticket::open(&self.sealer, self.names.session(), &sealed, now))
+            .take(MOST_TICKETS)
             .collect();
         for (ticket, stale_ticket) in tickets {
             let mut command = cmd("GET");

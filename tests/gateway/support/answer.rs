@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::stream;
-use http::{Response, StatusCode, header};
+use http::{Response, header};
 use serde_json::{Value, json};
 use sidegate::demo::provider::{Provider, SigningKey};
 
@@ -26,8 +26,8 @@ pub enum Answer {
         content_type: &'static str,
         body: Vec<u8>,
     },
-    /// A redirect instead.
-    Redirect(String),
+    /// A redirect instead, with this status.
+    Redirect(u16, String),
     /// No answer, and the connection stays.
     Hang,
     /// The connection is closed; the provider does not see the request.
@@ -40,6 +40,8 @@ pub enum Answer {
     Huge(usize),
     /// The usual answer with its JSON changed.
     Json(Box<dyn FnOnce(&mut Value) + Send>),
+    /// The usual answer written as a form, under the media type that old servers give it.
+    Form,
     /// The usual answer with header and claims of its id_token changed, signed as it should be.
     IdToken(ClaimsChange),
     /// The usual answer whose id_token another key signed under this key's id.
@@ -97,7 +99,7 @@ impl Answer {
     pub fn wants_the_provider(&self) -> bool {
         !matches!(
             self,
-            Self::Fixed { .. } | Self::Redirect(_) | Self::Hang | Self::Close | Self::Huge(_)
+            Self::Fixed { .. } | Self::Redirect(..) | Self::Hang | Self::Close | Self::Huge(_)
         )
     }
 
@@ -114,10 +116,8 @@ impl Answer {
                     .header(header::CONTENT_TYPE, content_type);
                 Ok(head.body(body.into()).unwrap())
             }
-            Self::Redirect(to) => {
-                let head = Response::builder()
-                    .status(StatusCode::FOUND)
-                    .header(header::LOCATION, to);
+            Self::Redirect(status, to) => {
+                let head = Response::builder().status(status).header(header::LOCATION, to);
                 Ok(head.body(Body::empty()).unwrap())
             }
             Self::Huge(size) => {
@@ -138,6 +138,7 @@ impl Answer {
             Self::Lost => Err(Dropped),
             Self::CutShort => Ok(cut_short(usual).await),
             Self::Json(change) => Ok(rewritten(usual, change).await),
+            Self::Form => Ok(as_form(usual).await),
             Self::IdToken(change) => {
                 let sign = |header: &Value, claims: &Value| provider.sign(header, claims);
                 Ok(rewritten(usual, |answer| resign(answer, change, sign)).await)
@@ -161,6 +162,18 @@ pub async fn rewritten(usual: Response<Body>, change: impl FnOnce(&mut Value)) -
     change(&mut value);
     head.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(head, value.to_string().into())
+}
+
+async fn as_form(usual: Response<Body>) -> Response<Body> {
+    let body = axum::body::to_bytes(usual.into_body(), usize::MAX).await.unwrap();
+    let members: Value = serde_json::from_slice(&body).unwrap();
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in members.as_object().unwrap() {
+        form.append_pair(name, &text(value));
+    }
+    let head = Response::builder().header(header::CONTENT_TYPE, "text/html; charset=utf-8");
+    head.body(form.finish().into()).unwrap()
 }
 
 async fn cut_short(usual: Response<Body>) -> Response<Body> {

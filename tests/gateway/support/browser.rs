@@ -14,7 +14,8 @@ use super::wire::{Connection, Response};
 /// How many steps a login may take before it counts as a loop.
 const STEPS: usize = 15;
 
-/// Cookies are kept by name alone for each host and port; paths, `Secure` and `SameSite` are not looked at, so a test
+/// `https` URLs are spoken to without TLS, as if something in front had ended it. Cookies are kept by name alone for each
+/// host and port; paths, `Secure` and `SameSite` are not looked at, so a test
 /// for these reads the `Set-Cookie` lines.
 pub struct Browser {
     home: String,
@@ -75,7 +76,7 @@ impl Browser {
 
     /// A request with nothing but `Host`, the cookies and `Connection: close`.
     pub fn request(&self, method: &str, target: &str) -> Request<'_> {
-        let url = if target.starts_with("http://") {
+        let url = if target.starts_with("http://") || target.starts_with("https://") {
             target.to_owned()
         } else {
             format!("{}{target}", self.home)
@@ -92,12 +93,18 @@ impl Browser {
         }
     }
 
-    /// A form on a page at home.
-    pub fn submit(&self, target: &str, fields: &[(&str, &str)]) -> Request<'_> {
-        self.navigation("POST", target, Some(&self.home)).form(fields)
+    /// A form on a page at home, of any kind: the body is still to come.
+    pub fn post(&self, target: &str) -> Request<'_> {
+        self.navigation("POST", target, Some(&self.home))
     }
 
-    fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
+    /// A form on a page at home.
+    pub fn submit(&self, target: &str, fields: &[(&str, &str)]) -> Request<'_> {
+        self.post(target).form(fields)
+    }
+
+    /// A page load that the page at `initiator` begins.
+    pub fn navigation(&self, method: &str, target: &str, initiator: Option<&str>) -> Request<'_> {
         let mut request = self.request(method, target);
         let site = match initiator {
             None => "none",
@@ -149,7 +156,12 @@ impl Browser {
 
     /// As [`Browser::login`], but stops before the callback is sent: its URL.
     pub async fn login_until_callback(&self, target: &str, person: &str) -> String {
-        let mut response = self.visit(target).send().await;
+        let first = self.visit(target).send().await;
+        self.walk_until_callback(first, person).await
+    }
+
+    /// Goes on from any answer of a login, but stops before the callback is sent: its URL.
+    pub async fn walk_until_callback(&self, mut response: Response, person: &str) -> String {
         for _ in 0..STEPS {
             let request = self
                 .step(&response, person)

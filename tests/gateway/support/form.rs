@@ -1,5 +1,29 @@
 //! The forms on the way through a login, read from their HTML: ours only, no parser for the web.
 
+/// The first form of a page.
+pub struct Form {
+    /// `None`: it goes to the page's own address.
+    pub action: Option<String>,
+    /// Hidden fields.
+    pub fields: Vec<(String, String)>,
+}
+
+impl Form {
+    pub fn find(html: &str) -> Option<Self> {
+        let form = html.split_once("<form")?.1.split("</form>").next()?;
+        let hidden = form
+            .split("<input")
+            .skip(1)
+            .filter(|tag| attribute(tag, "type").as_deref() == Some("hidden"));
+        Some(Self {
+            action: attribute(form, "action"),
+            fields: hidden
+                .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+                .collect(),
+        })
+    }
+}
+
 /// The provider's list of people, or a page that submits itself.
 pub struct LoginForm {
     pub action: String,
@@ -16,14 +40,8 @@ impl LoginForm {
         if !asks_for_person && !html.contains("document.forms[0].submit()") {
             return None;
         }
-        let action = attribute(html.split_once("<form")?.1, "action")?;
-        let hidden = html
-            .split("<input")
-            .skip(1)
-            .filter(|tag| attribute(tag, "type").as_deref() == Some("hidden"));
-        let fields = hidden
-            .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
-            .collect();
+        let Form { action, fields } = Form::find(html)?;
+        let action = action?;
         Some(Self {
             action,
             fields,

@@ -106,11 +106,14 @@ impl Idp {
         self.desk.provider.change(change);
     }
 
-    /// Registers the gateway at `origin`; without a secret it is a public client.
+    /// Registers the gateway at `origin`, once for each client_id; without a secret it is a public client.
     pub fn register(&self, client_id: &str, secret: Option<&str>, origin: &str) {
         let secret = secret.map(|text| Secret::new(text.to_owned()));
         let client = Client::of_gateway(client_id, secret, origin, "/oauth2");
-        self.change(|settings| settings.clients.push(client));
+        self.change(|settings| {
+            settings.clients.retain(|known| known.id != client_id);
+            settings.clients.push(client);
+        });
     }
 
     /// The next answers of an endpoint, one each; after them it is as before.

@@ -8,6 +8,7 @@
 //! | [`browser`] | a client with cookies that follows redirects one step at a time |
 //! | [`form`] | the forms on the way through a login |
 //! | [`wire`] | bytes on a socket, and responses read from it |
+//! | [`http2`] | HTTP/2 over TLS, well-formed and as no library would send it
 //! | [`front`] | an HTTP server that can go down and come back on its port |
 //! | [`seen`] | what a server was asked, and waiting until it was |
 //! | [`gateway`] | the gateway between the two |
@@ -20,6 +21,7 @@ pub mod form;
 pub mod front;
 pub mod gate;
 pub mod gateway;
+pub mod http2;
 pub mod idp;
 pub mod seen;
 pub mod upstream;

@@ -64,6 +64,13 @@ impl Response {
         self.headers("set-cookie")
     }
 
+    /// Whether the session cookie, of the usual name and in one piece, is set once and not deleted.
+    pub fn sets_session(&self) -> bool {
+        let lines = self.set_cookies();
+        let lines: Vec<_> = lines.iter().filter(|line| line.starts_with("sidegate=")).collect();
+        lines.len() == 1 && !lines[0].starts_with("sidegate=;")
+    }
+
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

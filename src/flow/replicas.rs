@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::refresh::Outcome;
 use super::renew::renew;
 use super::sign_out::revoke;
+use super::turns::Turn;
 use crate::clock::Clock;
 use crate::provider::Provider;
 use crate::session::{Claim, Lock, Record, Session, Tokens};
@@ -41,22 +42,25 @@ pub(super) struct Unsaved {
     session: Box<Session>,
 }
 
-/// Refreshes `session`, or waits for the replica that does. `wait`: how long nobody asks again if the provider is silent.
-pub(super) async fn renew_for_all(
-    mut record: Record,
-    provider: &Arc<Provider>,
-    session: &Session,
-    wait: Duration,
-    clock: &Clock,
-) -> Ending {
-    let Ok(lock) = Lock::new(provider.config().timeout + MARGIN) else {
+/// How the provider is asked.
+pub(super) struct Asking<'a> {
+    pub(super) provider: &'a Arc<Provider>,
+    pub(super) turn: &'a Turn,
+    /// How long nobody asks again if the provider is silent.
+    pub(super) wait: Duration,
+    pub(super) clock: &'a Clock,
+}
+
+/// Refreshes `session`, or waits for the replica that does.
+pub(super) async fn renew_for_all(mut record: Record, session: &Session, asking: &Asking<'_>) -> Ending {
+    let Ok(lock) = Lock::new(asking.provider.config().timeout + MARGIN) else {
         return Ending::unasked(Outcome::Unavailable, RefreshOutcome::Unavailable);
     };
     let (mut session, mut look, mut theirs) = (session.clone(), LOOK.0, RefreshOutcome::Replayed);
     loop {
-        let now = clock.now();
+        let now = asking.clock.now();
         match record.claim(&lock, now).await {
-            Ok(Claim::Mine) => return ask(record, lock, provider, &session, wait, clock).await,
+            Ok(Claim::Mine) => return ask(record, lock, &session, asking).await,
             Ok(Claim::Busy) => {
                 theirs = RefreshOutcome::Coalesced;
                 tokio::time::sleep(look).await;
@@ -78,14 +82,8 @@ pub(super) async fn renew_for_all(
 }
 
 /// Asks the provider, with the lock in hand, and tells the others.
-async fn ask(
-    record: Record,
-    lock: Lock,
-    provider: &Arc<Provider>,
-    session: &Session,
-    wait: Duration,
-    clock: &Clock,
-) -> Ending {
+async fn ask(record: Record, lock: Lock, session: &Session, asking: &Asking<'_>) -> Ending {
+    let Asking { provider, clock, .. } = *asking;
     let beats = async {
         loop {
             tokio::time::sleep(lock.beat()).await;
@@ -93,8 +91,9 @@ async fn ask(
             drop(record.extend(&lock).await);
         }
     };
+    let renewing = async { renew(provider, session, clock.now()).await };
     let outcome = tokio::select! {
-        outcome = renew(provider, session, clock.now()) => outcome,
+        outcome = asking.turn.take(clock, renewing) => outcome,
         () = beats => Outcome::Unavailable,
     };
     match outcome {
@@ -120,7 +119,7 @@ async fn ask(
             Ending::asked(Outcome::Refused, RefreshOutcome::Refused)
         }
         Outcome::Unavailable => {
-            drop(record.back_off(&lock, wait).await);
+            drop(record.back_off(&lock, asking.wait).await);
             Ending::asked(Outcome::Unavailable, RefreshOutcome::Unavailable)
         }
     }
