@@ -24,7 +24,7 @@
 //! | `demo` | the embedded provider and sample app (cargo feature `demo`, never in a release image) |
 //! | [`cli`] | one file a command |
 //!
-//! Confined crates: `aes-gcm` and `hkdf` in `seal`; Pingora in `proxy`, `upstream`, `server`; `toml` in
+//! Confined crates: `aes-gcm` and `hkdf` in `seal`; `redis` in `session`; Pingora in `proxy`, `upstream`, `server`; `toml` in
 //! `config` and `cli::import`; `reqwest` and `jsonwebtoken` in `provider`.
 //!
 //! # Life of a request

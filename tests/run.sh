@@ -14,7 +14,8 @@ say() { printf '%s\n' "$*" >&2; }
 missing_packages() {
   command -v cc >/dev/null || echo gcc libc6-dev
   local tool
-  for tool in make cmake curl; do command -v "$tool" >/dev/null || echo "$tool"; done
+  for tool in make cmake curl redis-server; do command -v "$tool" >/dev/null || echo "$tool"; done
+  command -v redis-cli >/dev/null || echo redis-tools
   [ -e /etc/ssl/certs/ca-certificates.crt ] || [ -e /etc/pki/tls/certs/ca-bundle.crt ] || echo ca-certificates
   python3 -c 'import venv, ensurepip' >/dev/null 2>&1 || echo python3 python3-venv
 }

@@ -18,6 +18,8 @@ const CONFINED: &[(&str, &[&str])] = &[
     ("toml", &["config/", "cli/import/"]),
     ("reqwest", &["provider/"]),
     ("jsonwebtoken", &["provider/"]),
+    // `config` has a module of this name.
+    ("redis", &["session/", "config/"]),
 ];
 
 /// Names that say nothing.

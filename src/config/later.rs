@@ -13,7 +13,6 @@ const KEYS: &[&str] = &[
     "providers.*.profile",
     "providers.*.proxy",
     "providers.*.insecure_password_grant",
-    "session.redis",
     "upstreams.*.health_path",
     "upstreams.*.health_interval",
     "upstreams.*.client_certificate",
@@ -30,7 +29,6 @@ const KEYS: &[&str] = &[
 const VALUES: &[(&str, &[&str])] = &[
     ("providers.*.client_auth", &["private_key_jwt", "tls"]),
     ("providers.*.response_mode", &["form_post"]),
-    ("session.store", &["redis"]),
     ("upstreams.*.balance", &["least_connections", "hash"]),
     ("routes[].authorization", &["client_credentials"]),
 ];

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::files::secret;
 use super::reader::Reader;
+use super::redis::{self, Redis};
 use super::server::PublicUrl;
 use super::values::{Parsed, duration, host_name, seconds, string};
 use crate::secret::Secret;
@@ -39,6 +40,8 @@ pub struct Session {
     pub refresh_grace: Duration,
     /// How long a started login stays good.
     pub login_timeout: Duration,
+    /// Where sessions are kept; `None`: in cookies.
+    pub redis: Option<Redis>,
 }
 
 /// A session key: 32 bytes, wiped when dropped.
@@ -72,7 +75,7 @@ pub(super) fn read(r: &mut Reader<'_>, public_url: &PublicUrl) -> Session {
         ("strict", SameSite::Strict),
         ("none", SameSite::None),
     ];
-    let session = Session {
+    let mut session = Session {
         keys: keys(r),
         cookie_name: r.or("cookie_name", "sidegate".to_owned(), cookie_name),
         cookie_domain: r.optional("cookie_domain", |value| cookie_domain(value, public_url)),
@@ -84,8 +87,12 @@ pub(super) fn read(r: &mut Reader<'_>, public_url: &PublicUrl) -> Session {
         refresh_before: r.or("refresh_before", Duration::from_secs(60), duration),
         refresh_grace: r.or("refresh_grace", Duration::from_secs(60), duration),
         login_timeout: r.or("login_timeout", Duration::from_secs(600), seconds),
+        redis: None,
     };
-    r.choice("store", &[("cookie", ())]);
+    let in_redis = r.choice("store", &[("cookie", false), ("redis", true)]);
+    // Read in any case: what is wrong there is better known before it is needed.
+    let redis = redis::read(&mut r.section("redis"));
+    session.redis = redis.filter(|_| in_redis == Some(true));
     if session.same_site == SameSite::None && !public_url.https {
         r.problem(
             "same_site",

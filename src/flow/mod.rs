@@ -7,6 +7,8 @@
 //! | `complete` | a granted callback becomes a session |
 //! | `identity` | claims become an [`crate::session::Identity`] |
 //! | `refresh` | [`Refresher`]: one token request per refresh token, its result for everybody who waits |
+//! | `known` | what became of refresh tokens that were sent |
+//! | `replicas` | the same over all replicas, with a lock in Redis |
 //! | `renew` | one refresh: token request, claims, the new session |
 //! | `sign_out` | revocation and the way to the end-session endpoint |
 //! | `turns` | manners towards a provider: how many refreshes at once, and none while it is down |
@@ -17,9 +19,11 @@ mod callback;
 mod complete;
 mod form;
 mod identity;
+mod known;
 mod login;
 mod refresh;
 mod renew;
+mod replicas;
 mod sign_out;
 mod spent;
 mod turns;

@@ -50,6 +50,7 @@ pub(super) enum Cause {
     KeptFormSent,
     // Behind us.
     RefreshUnavailable,
+    SessionsUnavailable,
     UpstreamDown,
     UpstreamSlow,
     Internal,
@@ -163,6 +164,18 @@ impl Cause {
                     [
                         "Your session could not be renewed",
                         "The login service does not answer just now. You are still signed in.",
+                        SOON,
+                    ],
+                ),
+            ),
+            SessionsUnavailable => later(
+                5,
+                words(
+                    503,
+                    "sessions_unavailable",
+                    [
+                        "Your session cannot be looked up",
+                        "The place where sessions are kept does not answer just now. If you were signed in, you still are.",
                         SOON,
                     ],
                 ),

@@ -10,7 +10,7 @@ use super::site::Site;
 use crate::clock::Timestamp;
 use crate::flow::{Outcome, Renewal};
 use crate::seal::Jar;
-use crate::session::{Session, SessionChange};
+use crate::session::{Record, Session, SessionChange};
 use crate::telemetry::Auth;
 use crate::upstream::Choice;
 
@@ -78,6 +78,10 @@ pub(super) struct CookieWork {
     pub(super) change: SessionChange,
     /// A refresh beside the request: where it is done by the time the answer leaves, it goes with it.
     pub(super) renewal: Option<Renewal>,
+    /// Where the session is, if not in the browser.
+    pub(super) record: Option<Record>,
+    /// The session that came with the request and is over.
+    pub(super) former: Option<Box<Session>>,
     /// Names of the session cookies that came.
     pub(super) session_names: Vec<String>,
     /// Further `Set-Cookie` values: started logins begun or ended.

@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::config;
 use crate::flow::PendingLogin;
 use crate::seal::Jar;
-use crate::session::{Session, SessionChange, StoreError};
+use crate::session::SessionChange;
 use crate::telemetry::Metrics;
 
 /// At most this many cookies are deleted by one answer.
@@ -25,30 +25,24 @@ pub(super) fn apply(site: &Site, metrics: &Metrics, work: &mut CookieWork, now: 
     }
     work.take_renewal();
     let mut lines = std::mem::take(&mut work.logins);
-    match &work.change {
-        SessionChange::Keep => {}
-        SessionChange::Clear => delete_all(site, &work.session_names, &[], &mut lines),
-        SessionChange::Store(session) => match stored(site, session) {
-            Ok(cookies) => {
-                metrics.session_cookie_bytes(cookies.iter().map(|(name, value)| name.len() + value.len()).sum());
-                let kept: Vec<&str> = cookies.iter().map(|(name, _)| name.as_str()).collect();
-                delete_all(site, &work.session_names, &kept, &mut lines);
-                let left = site.lifetimes.ends_at(session).since(now);
-                let new = cookies
-                    .into_iter()
-                    .map(|(name, value)| session_cookie(site, name, value, Some(left)));
-                lines.extend(new);
-            }
-            Err(error) => tracing::error!(%error, provider = %session.provider,
-                "a session could not be written to its cookies; ask the provider for fewer claims or scopes, or shorter tokens"),
-        },
+    if matches!(work.change, SessionChange::Clear) {
+        delete_all(site, &work.session_names, &[], &mut lines);
+    }
+    match site.store.cookies(&site.sealer, &work.change) {
+        Ok(None) => {}
+        Ok(Some(cookies)) => {
+            let bytes = cookies.pairs.iter().map(|(name, value)| name.len() + value.len()).sum();
+            metrics.session_cookie_bytes(bytes);
+            let kept: Vec<&str> = cookies.pairs.iter().map(|(name, _)| name.as_str()).collect();
+            delete_all(site, &work.session_names, &kept, &mut lines);
+            let left = cookies.ends_at.since(now);
+            let new = cookies.pairs.into_iter();
+            lines.extend(new.map(|(name, value)| session_cookie(site, name, value, Some(left))));
+        }
+        Err(error) => tracing::error!(%error,
+            "a session could not be written to its cookies; ask the provider for fewer claims or scopes or shorter tokens, or write store = \"redis\""),
     }
     lines
-}
-
-/// The cookies that a session would be kept in.
-pub(super) fn stored(site: &Site, session: &Session) -> Result<Vec<(String, String)>, StoreError> {
-    site.store.seal(&site.sealer, session)
 }
 
 fn delete_all(site: &Site, names: &[String], kept: &[&str], lines: &mut Vec<String>) {

@@ -17,7 +17,7 @@ use super::kept;
 use super::reply::Reply;
 use super::site::Site;
 use crate::config::Route;
-use crate::flow::Outcome;
+use crate::flow::{Outcome, Renewal};
 use crate::policy::{self, Denial, Initiator, ReturnTo, Sent, Target};
 use crate::seal::Jar;
 use crate::session::{Session, SessionChange, Standing};
@@ -45,8 +45,8 @@ pub(super) enum Visitor {
     SignedIn(Box<Session>),
     /// No session, or none any more.
     Stranger,
-    /// There is a session, and it cannot be used before the provider answers.
-    Unavailable,
+    /// There is a session, or may be, and it cannot be used before the provider or Redis answers.
+    Unavailable(Cause),
 }
 
 /// Decides.
@@ -142,7 +142,7 @@ async fn admit(
     let session = match visitor(gateway, context, site, asked.request).await {
         Visitor::SignedIn(session) => Some(session),
         Visitor::Stranger => None,
-        Visitor::Unavailable => return Err(Cause::RefreshUnavailable),
+        Visitor::Unavailable(cause) => return Err(cause),
     };
     match admission(site, asked, session.as_deref()) {
         Admission::Forward if session.is_some() && delivery::is_delivery(asked.request, route) => {
@@ -225,28 +225,28 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
         &site.names,
         request.headers.get_all(COOKIE).iter().map(http::HeaderValue::as_bytes),
     );
-    let Some(loaded) = site.store.load(&site.sealer, &jar, context.now) else {
-        return Visitor::Stranger;
+    let loaded = match site.store.load(&site.sealer, &jar, context.now).await {
+        Ok(Some(loaded)) => loaded,
+        Ok(None) => return Visitor::Stranger,
+        Err(_) => return Visitor::Unavailable(Cause::SessionsUnavailable),
     };
     context.cookies.note_session_names(&jar);
+    context.cookies.record = loaded.record;
     let session = loaded.session;
     if site.provider(&session.provider).is_some_and(|(_, provider)| {
         let issuer = provider.config().issuer.as_deref();
         issuer.is_some_and(|issuer| gateway.revocations.covers(&session, issuer))
     }) {
-        return ended(context);
+        return ended(context, session);
     }
     let write_back = loaded.stale_key || site.lifetimes.activity_due(&session, context.now);
     match site.lifetimes.standing(&session, context.now) {
-        Standing::Ended => ended(context),
+        Standing::Ended => ended(context, session),
         Standing::Fresh => signed_in(context, session, write_back, Auth::Session),
         Standing::RefreshDue => {
-            let Some((_, provider)) = site.provider(&session.provider) else {
+            let Some(renewal) = renewal(gateway, context, site, &session) else {
                 return Visitor::Stranger;
             };
-            let renewal = gateway
-                .refresher
-                .refresh(provider, &session, site.config.session.refresh_grace, context.now);
             match renewal.ready() {
                 Some(Outcome::Renewed(renewed)) => signed_in(context, *renewed, true, Auth::Refreshed),
                 Some(Outcome::Refused) => refused(gateway, context, &session),
@@ -260,7 +260,7 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
         }
         Standing::Expired => {
             let visitor = refreshed(gateway, context, site, &session).await;
-            if write_back && matches!(visitor, Visitor::Unavailable) {
+            if write_back && matches!(visitor, Visitor::Unavailable(_)) {
                 // A visitor who keeps trying is not idle.
                 signed_in(context, session, true, Auth::None);
             }
@@ -271,34 +271,45 @@ pub(super) async fn visitor(gateway: &Gateway, context: &mut Context, site: &Sit
 
 /// Refreshes a session whose access token is over, and waits for it.
 pub(super) async fn refreshed(gateway: &Gateway, context: &mut Context, site: &Site, session: &Session) -> Visitor {
-    let Some((_, provider)) = site.provider(&session.provider) else {
+    let Some(renewal) = renewal(gateway, context, site, session) else {
         return Visitor::Stranger;
     };
-    let (grace, now) = (site.config.session.refresh_grace, context.now);
-    let refresh = |session: &Session| gateway.refresher.refresh(provider, session, grace, now).outcome();
-    let mut outcome = refresh(session).await;
+    let mut outcome = renewal.outcome().await;
     // A refresh that was under way for long may bring tokens that are over by now.
     if let Outcome::Renewed(renewed) = &outcome
-        && renewed.tokens.obtained_at < now
-        && site.lifetimes.standing(renewed, now) == Standing::Expired
+        && renewed.tokens.obtained_at < context.now
+        && site.lifetimes.standing(renewed, context.now) == Standing::Expired
+        && let Some(renewal) = self::renewal(gateway, context, site, renewed)
     {
-        outcome = refresh(renewed).await;
+        outcome = renewal.outcome().await;
     }
     match outcome {
         Outcome::Renewed(renewed) => signed_in(context, *renewed, true, Auth::Refreshed),
         Outcome::Refused => refused(gateway, context, session),
-        Outcome::Unavailable => Visitor::Unavailable,
+        Outcome::Unavailable => Visitor::Unavailable(Cause::RefreshUnavailable),
     }
+}
+
+/// The session's refresh; `None` where its provider is gone.
+fn renewal(gateway: &Gateway, context: &Context, site: &Site, session: &Session) -> Option<Renewal> {
+    let (_, provider) = site.provider(&session.provider)?;
+    let (record, grace) = (context.cookies.record.as_ref(), site.config.session.refresh_grace);
+    Some(gateway.refresher.refresh(provider, session, record, grace, context.now))
 }
 
 /// The provider ended the session: what still runs under it ends too.
 fn refused(gateway: &Gateway, context: &mut Context, session: &Session) -> Visitor {
     gateway.leashes.end_session(session);
-    ended(context)
+    ended(context, session.clone())
 }
 
-fn ended(context: &mut Context) -> Visitor {
+fn ended(context: &mut Context, session: Session) -> Visitor {
     context.cookies.change = SessionChange::Clear;
+    context.cookies.former = Some(Box::new(session));
+    if let Some(record) = context.cookies.record.take() {
+        // What is left of it ends by itself; nobody waits for that.
+        tokio::spawn(async move { record.delete().await });
+    }
     Visitor::Stranger
 }
 
@@ -307,9 +318,22 @@ fn signed_in(context: &mut Context, mut session: Session, write_back: bool, auth
     context.user.clone_from(&session.identity.user);
     if write_back {
         session.seen_at = context.now;
-        context.cookies.change = SessionChange::Store(Box::new(session.clone()));
+        context.cookies.change = kept(context, &session);
     }
     Visitor::SignedIn(Box::new(session))
+}
+
+/// Keeps the session as it is now. In Redis that is done beside the request, and a refresh has done it already.
+fn kept(context: &Context, session: &Session) -> SessionChange {
+    let Some(record) = context.cookies.record.clone() else {
+        return SessionChange::Store(Box::new(session.clone()));
+    };
+    let change = record.stale_ticket().map_or(SessionChange::Keep, SessionChange::Issue);
+    if context.auth != Auth::Refreshed {
+        let (session, now) = (session.clone(), context.now);
+        tokio::spawn(async move { record.write_back(&session, now).await });
+    }
+    change
 }
 
 /// The route's rules.

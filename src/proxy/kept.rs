@@ -26,6 +26,7 @@ use crate::flow::{Account, KeptForm, fresh_id};
 use crate::pages::{CSP_KEEP, FormNotKeptPage, KeepFormPage, KeepFragmentPage};
 use crate::policy::{self, Initiator, Origin, ReturnTo};
 use crate::seal::Jar;
+use crate::session::Session;
 
 /// Why a form is not kept.
 #[derive(Debug)]
@@ -175,7 +176,7 @@ async fn fresh(
         id: fresh_id().map_err(|_| Cause::Internal)?,
         content_type: content_type.to_owned(),
         referer: header(request, "referer").map(str::to_owned),
-        account: earlier_account(site, request, route),
+        account: earlier_account(context, site, request, route).await,
         body,
     };
     let ends_at = context.now.plus(site.config.session.login_timeout);
@@ -244,18 +245,20 @@ pub(super) fn essence(content_type: &str) -> String {
     essence.trim().to_ascii_lowercase()
 }
 
-/// The account of the session that has just ended, where its cookie still came: to find that out, its end does not count.
+/// The account of the session that has just ended, or whose cookie still came: to find that out, its end does not count.
 /// An account that this route does not take anyway says nothing about who comes back.
-fn earlier_account(site: &Site, request: &RequestHeader, route: &Route) -> Option<Account> {
+async fn earlier_account(context: &Context, site: &Site, request: &RequestHeader, route: &Route) -> Option<Account> {
+    let account_of = |session: &Session| {
+        let (provider, _) = site.provider(&session.provider)?;
+        route.providers.contains(&provider).then(|| Account::of(session))?
+    };
+    if let Some(session) = &context.cookies.former {
+        return account_of(session);
+    }
     let cookies = request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes);
-    let loaded = site
-        .store
-        .load(&site.sealer, &Jar::new(&site.names, cookies), Timestamp(0))?;
-    let (provider, _) = site.provider(&loaded.session.provider)?;
-    route
-        .providers
-        .contains(&provider)
-        .then(|| Account::of(&loaded.session))?
+    let jar = Jar::new(&site.names, cookies);
+    let loaded = site.store.load(&site.sealer, &jar, Timestamp(0)).await.ok()??;
+    account_of(&loaded.session)
 }
 
 /// A page that keeps the address's fragment, which no server sees, and goes on to the login.

@@ -7,7 +7,7 @@ use crate::pages::Pages;
 use crate::policy::{Hosts, Router};
 use crate::provider::Provider;
 use crate::seal::{CookieNames, Party, Sealer};
-use crate::session::{CookieStore, Lifetimes};
+use crate::session::{CookieStore, Lifetimes, RedisStore, Store};
 use crate::telemetry::{Metrics, RouteMetrics};
 use crate::upstream::Upstreams;
 
@@ -18,9 +18,9 @@ pub struct Site {
     pub(super) config: Config,
     pub(super) router: Router,
     pub(super) hosts: Hosts,
-    pub(super) sealer: Sealer,
+    pub(super) sealer: Arc<Sealer>,
     pub(super) names: CookieNames,
-    pub(super) store: CookieStore,
+    pub(super) store: Store,
     pub(super) lifetimes: Lifetimes,
     pub(super) providers: Vec<Arc<Provider>>,
     pub(super) upstreams: Upstreams,
@@ -61,12 +61,12 @@ impl Site {
         let lifetimes = Lifetimes::new(&config.session);
         let public = &config.server.public_url;
         let endpoint = |name: &str| format!("{}{}/{name}", public.origin, config.server.prefix);
-        let provider_names = config.providers.iter().map(|provider| provider.name.clone()).collect();
+        let sealer = Arc::new(Sealer::new(&config.session.keys, &parties(&config), &public.origin));
         Ok(Self {
             router: Router::new(&config.routes),
             hosts: Hosts::new(&config),
-            sealer: Sealer::new(&config.session.keys, &parties(&config), &public.origin),
-            store: CookieStore::new(names.clone(), lifetimes, provider_names),
+            store: store(&config, before, &names, lifetimes, &sealer)?,
+            sealer,
             names,
             lifetimes,
             providers,
@@ -142,6 +142,27 @@ impl Site {
     pub(super) fn strict(&self) -> bool {
         self.config.session.same_site == SameSite::Strict
     }
+}
+
+/// Where the configuration has sessions kept. A connection that is good stays.
+fn store(
+    config: &Config,
+    before: Option<&Site>,
+    names: &CookieNames,
+    lifetimes: Lifetimes,
+    sealer: &Arc<Sealer>,
+) -> Result<Store, String> {
+    let (names, sealer) = (names.clone(), Arc::clone(sealer));
+    let providers = config.providers.iter().map(|provider| provider.name.clone()).collect();
+    let Some(redis) = &config.session.redis else {
+        return Ok(Store::Cookie(CookieStore::new(names, lifetimes, providers)));
+    };
+    let before = before.and_then(|site| match &site.store {
+        Store::Redis(store) => Some(&**store),
+        Store::Cookie(_) => None,
+    });
+    let store = RedisStore::new(redis.clone(), before, names, lifetimes, providers, sealer)?;
+    Ok(Store::Redis(Arc::new(store)))
 }
 
 fn parties(config: &Config) -> Vec<Party> {

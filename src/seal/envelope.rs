@@ -17,10 +17,6 @@ const SALT_AT: usize = 9;
 const BODY_AT: usize = 25;
 const TAG: usize = 16;
 const EXPIRY: usize = 8;
-/// Larger values are not even decoded: ten cookies of 4,096 bytes are less.
-const MAX_TEXT: usize = 64 * 1024;
-/// The same for forms, which wait outside cookies: the largest `stash_post` and what goes with it.
-const MAX_FORM_TEXT: usize = 5 * 1024 * 1024;
 
 /// A client registration that sealed values belong to: the same key in another deployment opens nothing here.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +95,22 @@ impl Sealer {
         expires_at: Timestamp,
         payload: &[u8],
     ) -> Result<String, getrandom::Error> {
+        self.seal_with(&[], purpose, name, party, expires_at, payload)
+    }
+
+    /// As [`Sealer::seal`], and only whoever has `secret` opens it.
+    ///
+    /// # Errors
+    /// Only where the operating system gives no random bytes.
+    pub fn seal_with(
+        &self,
+        secret: &[u8],
+        purpose: Purpose,
+        name: &str,
+        party: usize,
+        expires_at: Timestamp,
+        payload: &[u8],
+    ) -> Result<String, getrandom::Error> {
         let mut salt = [0; 16];
         getrandom::fill(&mut salt)?;
         let key = &self.keys[0];
@@ -109,7 +121,7 @@ impl Sealer {
         bytes.extend_from_slice(&salt);
         bytes.extend_from_slice(&expires_at.0.to_be_bytes());
         bytes.extend_from_slice(payload);
-        let one_time = key.one_time(purpose, &salt);
+        let one_time = key.one_time(purpose, &salt, secret);
         let aad = self.associated_data(purpose, name, &key.id, party);
         let cipher = Aes256Gcm::new(&Key::<Aes256Gcm>::from(*one_time.key));
         #[allow(clippy::expect_used, reason = "AES-GCM fails only past 64 GiB")]
@@ -125,7 +137,22 @@ impl Sealer {
     /// # Errors
     /// See [`OpenError`]; none says more than that there is no such value.
     pub fn open(&self, purpose: Purpose, name: &str, sealed: &[u8], now: Timestamp) -> Result<Opened, OpenError> {
-        if sealed.len() > longest(purpose) {
+        self.open_with(&[], purpose, name, sealed, now)
+    }
+
+    /// Opens what [`Sealer::seal_with`] made with the same secret.
+    ///
+    /// # Errors
+    /// See [`OpenError`]; none says more than that there is no such value.
+    pub fn open_with(
+        &self,
+        secret: &[u8],
+        purpose: Purpose,
+        name: &str,
+        sealed: &[u8],
+        now: Timestamp,
+    ) -> Result<Opened, OpenError> {
+        if sealed.len() > purpose.longest() {
             return Err(OpenError::Malformed);
         }
         let mut bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(sealed).map_err(|_| OpenError::Malformed)?);
@@ -145,7 +172,7 @@ impl Sealer {
         let mut salt = [0; 16];
         salt.copy_from_slice(&bytes[SALT_AT..BODY_AT]);
         let key = &self.keys[which];
-        let one_time = key.one_time(purpose, &salt);
+        let one_time = key.one_time(purpose, &salt, secret);
         let aad = self.associated_data(purpose, name, &key.id, party);
         let mut tag = Tag::default();
         let body_end = bytes.len() - TAG;
@@ -196,13 +223,6 @@ impl Sealer {
             data.extend_from_slice(part);
         }
         data
-    }
-}
-
-fn longest(purpose: Purpose) -> usize {
-    match purpose {
-        Purpose::Form => MAX_FORM_TEXT,
-        Purpose::Session | Purpose::PendingLogin | Purpose::State | Purpose::SignOut => MAX_TEXT,
     }
 }
 
@@ -335,6 +355,19 @@ mod tests {
                 "cut at {at}"
             );
         }
+    }
+
+    #[test]
+    fn what_was_sealed_with_a_secret_opens_with_that_secret_only() {
+        let text = ours().seal_with(b"owner", Purpose::Stored, "id", 0, LATER, b"payload");
+        let text = text.unwrap();
+        let open = |secret| {
+            ours()
+                .open_with(secret, Purpose::Stored, "id", text.as_bytes(), NOW)
+                .err()
+        };
+        let refused = Some(OpenError::NotAuthentic);
+        assert_eq!((open(b"owner"), open(b"thief"), open(b"")), (None, refused, refused));
     }
 
     #[test]

@@ -19,15 +19,21 @@ pub enum Purpose {
     SignOut,
     /// A form that waits in the browser for a login.
     Form,
+    /// What a browser has of a session that is kept in Redis.
+    Ticket,
+    /// A session in Redis.
+    Stored,
 }
 
 impl Purpose {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 7] = [
         Self::Session,
         Self::PendingLogin,
         Self::State,
         Self::SignOut,
         Self::Form,
+        Self::Ticket,
+        Self::Stored,
     ];
 
     /// The label that goes into key derivation and associated data.
@@ -38,6 +44,18 @@ impl Purpose {
             Self::State => b"state",
             Self::SignOut => b"sign out",
             Self::Form => b"form",
+            Self::Ticket => b"ticket",
+            Self::Stored => b"stored session",
+        }
+    }
+
+    /// Longer sealed values are not even decoded. Ten cookies of 4,096 bytes are less than 64 KiB; forms and what is in Redis
+    /// wait outside cookies. The largest `stash_post` is 3 MiB, and something goes with it.
+    pub(super) fn longest(self) -> usize {
+        match self {
+            Self::Form => 5 << 20,
+            Self::Stored => 4 << 20,
+            Self::Session | Self::PendingLogin | Self::State | Self::SignOut | Self::Ticket => 64 << 10,
         }
     }
 }
@@ -71,10 +89,11 @@ impl DerivedKey {
         Self { id, purposes }
     }
 
-    /// Key and nonce for the value with this salt.
-    pub(super) fn one_time(&self, purpose: Purpose, salt: &[u8; 16]) -> OneTimeKey {
+    /// Key and nonce for the value with this salt, and with a secret that only its owner has (empty: none).
+    pub(super) fn one_time(&self, purpose: Purpose, salt: &[u8; 16], secret: &[u8]) -> OneTimeKey {
         let mut both = Zeroizing::new([0; 44]);
-        expand(&self.purposes[purpose as usize], &[b"value", salt], &mut both[..]);
+        let info: [&[u8]; 3] = [b"value", salt, secret];
+        expand(&self.purposes[purpose as usize], &info, &mut both[..]);
         let mut made = OneTimeKey {
             key: Zeroizing::new([0; 32]),
             nonce: [0; 12],

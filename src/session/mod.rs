@@ -5,9 +5,13 @@
 //! | `mod` | [`Session`], [`Identity`], [`Tokens`] and what a request does to them, [`SessionChange`] |
 //! | `standing` | whether the session is good now: a pure function of it and the time |
 //! | `revocations` | sessions that the provider ended |
-//! | `wire` | the compact form inside the sealed cookie |
-//! | `store` | the session cookie: opened from a request's jar, sealed into new cookies |
+//! | `wire` | the compact form that is sealed |
+//! | `store` | [`Store`]: where sessions are kept, and what goes wrong there |
+//! | `cookie` | in the browser: the session cookie, opened from a request's jar, sealed into new cookies |
+//! | `redis` | in Redis: the cookie is a [`Ticket`], the session a [`Record`] that all replicas share |
 
+mod cookie;
+mod redis;
 mod revocations;
 mod standing;
 mod store;
@@ -18,9 +22,11 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 
+pub use cookie::CookieStore;
+pub use redis::{Claim, Lock, Record, RedisStore, Ticket};
 pub use revocations::{Ended, Revocations, Witness};
 pub use standing::{Lifetimes, Standing};
-pub use store::{CookieStore, Loaded, StoreError};
+pub use store::{Loaded, SetCookies, Store, StoreError};
 
 /// A signed-in browser: who, and with which tokens.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -116,6 +122,8 @@ pub enum SessionChange {
     Keep,
     /// Set them to this session.
     Store(Box<Session>),
+    /// Set the one cookie to the ticket of a session that is in Redis.
+    Issue(Ticket),
     /// Delete them.
     Clear,
 }

@@ -1,17 +1,17 @@
-//! The session cookie: opened from a request's jar, sealed into new cookies.
+//! Where sessions are kept, and what goes wrong there.
 
-use zeroize::Zeroizing;
+use std::sync::Arc;
 
-use super::{Lifetimes, Session, wire};
+use super::{CookieStore, Record, RedisStore, Session, SessionChange};
 use crate::clock::Timestamp;
-use crate::seal::{CookieNames, Jar, Purpose, Sealer, TooLarge, split};
+use crate::seal::{Jar, Sealer, TooLarge};
 
-/// Sessions that live in the browser, sealed.
-pub struct CookieStore {
-    names: CookieNames,
-    lifetimes: Lifetimes,
-    /// Provider name → index of its party in the sealer.
-    parties: Vec<String>,
+/// `[session] store`
+pub enum Store {
+    /// In the browser.
+    Cookie(CookieStore),
+    /// In Redis, shared by all replicas.
+    Redis(Arc<RedisStore>),
 }
 
 /// A session that came with a request.
@@ -20,9 +20,11 @@ pub struct Loaded {
     pub session: Session,
     /// Sealed under a key that no longer seals: write it back.
     pub stale_key: bool,
+    /// Where it is kept, if not in the browser.
+    pub record: Option<Record>,
 }
 
-/// Why a session cannot be kept in cookies.
+/// Why a session cannot be kept or had.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// The tokens and claims are too large for cookies.
@@ -34,143 +36,98 @@ pub enum StoreError {
     /// The session names a provider that is not configured, or does not serialise: a fault of ours.
     #[error("the session cannot be written: {0}")]
     Unwritable(&'static str),
+    /// Redis is down, or does not do what it is told; the log has its words.
+    #[error("Redis does not answer")]
+    Unreachable,
 }
 
-impl CookieStore {
-    /// `providers`: names in the order of the sealer's parties.
-    pub fn new(names: CookieNames, lifetimes: Lifetimes, providers: Vec<String>) -> Self {
-        Self {
-            names,
-            lifetimes,
-            parties: providers,
+impl Store {
+    /// The first session in the jar that opens. Whatever does not open is no session, never an error.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`]: there may be a session, and nobody can say.
+    pub async fn load(&self, sealer: &Sealer, jar: &Jar<'_>, now: Timestamp) -> Result<Option<Loaded>, StoreError> {
+        match self {
+            Self::Cookie(store) => Ok(store.load(sealer, jar, now).map(|(session, stale_key)| Loaded {
+                session,
+                stale_key,
+                record: None,
+            })),
+            Self::Redis(store) => store.load(jar, now).await,
         }
     }
 
-    /// The first session in the jar that opens. Whatever does not open is no session, never an error.
-    pub fn load(&self, sealer: &Sealer, jar: &Jar<'_>, now: Timestamp) -> Option<Loaded> {
-        jar.session_candidates().find_map(|sealed| {
-            let opened = sealer.open(Purpose::Session, self.names.session(), &sealed, now).ok()?;
-            let session = wire::decode(opened.payload()).ok()?;
-            let party = self.parties.iter().position(|name| *name == session.provider)?;
-            // Two providers of one issuer and client share a party id: the first stands for both.
-            let same = party == opened.party || sealer.same_party(party, opened.party);
-            same.then_some(Loaded {
-                session,
-                stale_key: opened.stale_key,
-            })
-        })
+    /// Whether a new session could be kept: asked before a code is spent for one.
+    ///
+    /// # Errors
+    /// [`StoreError::Unreachable`]
+    pub async fn ready(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Cookie(_) => Ok(()),
+            Self::Redis(store) => store.ready().await,
+        }
     }
 
-    /// Cookie names and values that carry the session.
+    /// Keeps a new session: what its browser gets.
     ///
     /// # Errors
     /// See [`StoreError`].
-    pub fn seal(&self, sealer: &Sealer, session: &Session) -> Result<Vec<(String, String)>, StoreError> {
-        let party = self.parties.iter().position(|name| *name == session.provider);
-        let party = party.ok_or(StoreError::Unwritable("its provider is not configured"))?;
-        let plain = wire::encode(session).map_err(|_| StoreError::Unwritable("it does not serialise"))?;
-        let plain = Zeroizing::new(plain);
-        let name = self.names.session();
-        let value = sealer
-            .seal(Purpose::Session, name, party, self.lifetimes.ends_at(session), &plain)
-            .map_err(StoreError::Random)?;
-        Ok(split(name, value)?)
+    pub async fn begin(&self, sealer: &Sealer, session: Session, now: Timestamp) -> Result<SessionChange, StoreError> {
+        match self {
+            Self::Cookie(store) => {
+                store.seal(sealer, &session)?;
+                Ok(SessionChange::Store(Box::new(session)))
+            }
+            Self::Redis(store) => Ok(SessionChange::Issue(store.begin(&session, now).await?)),
+        }
+    }
+
+    /// Names and values of the cookies that `change` sets, and when they end; `None` where it sets none.
+    ///
+    /// # Errors
+    /// See [`StoreError`].
+    pub fn cookies(&self, sealer: &Sealer, change: &SessionChange) -> Result<Option<SetCookies>, StoreError> {
+        match (self, change) {
+            (Self::Cookie(store), SessionChange::Store(session)) => Ok(Some(SetCookies {
+                pairs: store.seal(sealer, session)?,
+                ends_at: store.ends_at(session),
+            })),
+            (Self::Redis(store), SessionChange::Issue(ticket)) => Ok(Some(SetCookies {
+                pairs: vec![store.cookie(ticket)?],
+                ends_at: ticket.ends_at(),
+            })),
+            // A session in Redis is written where it changes.
+            _ => Ok(None),
+        }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
+/// Cookies to set.
+pub struct SetCookies {
+    /// Names and values.
+    pub pairs: Vec<(String, String)>,
+    /// When they end.
+    pub ends_at: Timestamp,
+}
 
-    use super::*;
-    use crate::config::SessionKey;
-    use crate::seal::Party;
-    use crate::secret::Secret;
-    use crate::session::{Identity, Tokens};
+/// Provider names in the order of the sealer's parties.
+pub(super) struct Parties(Vec<String>);
 
-    fn sealer() -> Sealer {
-        let party = Party {
-            issuer: "https://id".into(),
-            client_id: "c".into(),
-        };
-        Sealer::new(&[SessionKey(Zeroizing::new([7; 32]))], &[party], "https://app")
+impl Parties {
+    pub(super) fn new(providers: Vec<String>) -> Self {
+        Self(providers)
     }
 
-    fn store() -> CookieStore {
-        let secs = Duration::from_secs;
-        let lifetimes = Lifetimes {
-            lifetime: secs(100),
-            idle_timeout: secs(0),
-            refresh_before: secs(60),
-        };
-        CookieStore::new(CookieNames::plain("sidegate"), lifetimes, vec!["main".into()])
+    /// The index of the session's party.
+    pub(super) fn of(&self, session: &Session) -> Result<usize, StoreError> {
+        let party = self.0.iter().position(|name| *name == session.provider);
+        party.ok_or(StoreError::Unwritable("its provider is not configured"))
     }
 
-    fn session(access_token: String) -> Session {
-        Session {
-            provider: "main".into(),
-            identity: Identity {
-                user: Some("alice".into()),
-                groups: vec!["staff".into()],
-                ..Identity::default()
-            },
-            tokens: Tokens {
-                access_token: Secret::new(access_token),
-                refresh_token: Some(Secret::new("r".into())),
-                id_token: None,
-                obtained_at: Timestamp(1_000),
-                expires_at: Some(Timestamp(1_300)),
-                jitter: 3,
-                from_userinfo: false,
-            },
-            signed_in_at: Timestamp(1_000),
-            seen_at: Timestamp(1_000),
-        }
-    }
-
-    fn reload(cookies: &[(String, String)], now: u64) -> Option<Session> {
-        let names = CookieNames::plain("sidegate");
-        let header = cookies
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect::<Vec<_>>()
-            .join("; ");
-        let jar = Jar::new(&names, std::iter::once(header.as_bytes()));
-        store()
-            .load(&sealer(), &jar, Timestamp(now))
-            .map(|loaded| loaded.session)
-    }
-
-    #[test]
-    fn a_session_comes_back_whole_from_one_cookie_or_many() {
-        for size in [40, 20_000] {
-            let token = "t".repeat(size);
-            let cookies = store().seal(&sealer(), &session(token.clone())).unwrap();
-            let back = reload(&cookies, 1_050).unwrap();
-            assert_eq!(back.tokens.access_token.reveal(), token);
-            assert_eq!(back.identity, session(String::new()).identity);
-        }
-    }
-
-    #[test]
-    fn a_session_ends_with_its_absolute_lifetime() {
-        let cookies = store().seal(&sealer(), &session("t".into())).unwrap();
-        assert!(reload(&cookies, 1_099).is_some());
-        assert!(reload(&cookies, 1_100).is_none());
-    }
-
-    #[test]
-    fn the_first_cookie_of_a_name_that_opens_counts() {
-        let mut cookies = store().seal(&sealer(), &session("t".into())).unwrap();
-        cookies.insert(0, ("sidegate".into(), "tossed".into()));
-        assert!(reload(&cookies, 1_050).is_some());
-    }
-
-    #[test]
-    fn what_does_not_fit_is_an_error() {
-        assert!(matches!(
-            store().seal(&sealer(), &session("t".repeat(40_000))),
-            Err(StoreError::TooLarge(_))
-        ));
+    /// Whether a session that was sealed for `party` is this party's. Two providers of one issuer and client share a party
+    /// id: the first stands for both.
+    pub(super) fn owns(&self, sealer: &Sealer, session: &Session, party: usize) -> bool {
+        self.of(session)
+            .is_ok_and(|own| own == party || sealer.same_party(own, party))
     }
 }

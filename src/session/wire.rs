@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Session;
+use zeroize::Zeroizing;
+
+use super::{Session, StoreError};
 use crate::secret::Secret;
 
 /// Serialises a secret into a value that is about to be sealed.
@@ -32,8 +34,9 @@ pub(super) mod optional_secret {
 }
 
 /// Bytes to be sealed.
-pub(super) fn encode(session: &Session) -> Result<Vec<u8>, postcard::Error> {
-    postcard::to_stdvec(session)
+pub(super) fn encode(session: &Session) -> Result<Zeroizing<Vec<u8>>, StoreError> {
+    let bytes = postcard::to_stdvec(session).map_err(|_| StoreError::Unwritable("it does not serialise"))?;
+    Ok(Zeroizing::new(bytes))
 }
 
 /// What [`encode`] made.

@@ -13,6 +13,7 @@ mod logout;
 mod model;
 mod odd_providers;
 mod plain_oauth2;
+mod redis;
 mod refresh;
 mod refusals_at_refresh;
 mod replies;

@@ -23,7 +23,7 @@ impl Call<'_> {
         match visitor(self.gateway, context, &site, http.req_header()).await {
             Visitor::SignedIn(session) => Ok(Decision::Reply(Reply::json(200, &described(&site, &session)))),
             Visitor::Stranger => Err(Cause::Unauthenticated),
-            Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => Err(cause),
         }
     }
 
@@ -35,7 +35,7 @@ impl Call<'_> {
         let session = match visitor(self.gateway, context, &site, request).await {
             Visitor::SignedIn(session) => session,
             Visitor::Stranger => return Err(Cause::Unauthenticated),
-            Visitor::Unavailable => return Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => return Err(cause),
         };
         // Refreshed on the way in, or not refreshable at all: nothing is left to do but to say which.
         if matches!(context.auth, Auth::Refreshed) {
@@ -48,7 +48,7 @@ impl Call<'_> {
         match refreshed(self.gateway, context, &site, &session).await {
             Visitor::SignedIn(_) => Ok(Decision::Reply(Reply::empty(204))),
             Visitor::Stranger => Err(Cause::Unauthenticated),
-            Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => Err(cause),
         }
     }
 

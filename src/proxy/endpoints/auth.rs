@@ -98,7 +98,7 @@ impl Call<'_> {
             }
             Visitor::Stranger if route.access == Access::Optional => Ok(Decision::Reply(Reply::empty(202))),
             Visitor::Stranger => Err(Cause::Unauthenticated),
-            Visitor::Unavailable => Err(Cause::RefreshUnavailable),
+            Visitor::Unavailable(cause) => Err(cause),
         }
     }
 

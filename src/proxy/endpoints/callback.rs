@@ -18,7 +18,7 @@ use crate::proxy::decide::{Decision, Visitor, visitor};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
 use crate::seal::{Jar, OpenError};
-use crate::session::{Session, SessionChange, StoreError};
+use crate::session::{Session, StoreError};
 use crate::telemetry::{Event, LoginOutcome};
 
 /// A login that nobody finishes is begun again by itself this often.
@@ -55,8 +55,7 @@ impl Call<'_> {
             .metadata()
             .await
             .map_err(|error| self.failed(context, &state, &LoginError::Provider(error)))?;
-        let ends_at = state.begun_at.plus(site.config.session.login_timeout);
-        if !self.gateway.spent.take(&state.id, ends_at, context.now) {
+        if !self.take(context, &site, &state).await? {
             return self.restart(http, context, &site, index, &state, &return_to).await;
         }
         context
@@ -68,10 +67,22 @@ impl Call<'_> {
             Callback::Denied { code, .. } => Err(self.denied(context, &state, code)),
             Callback::Granted(granted) => {
                 let session = self.redeem(context, &site, provider, pending, granted, &state).await?;
-                self.gateway.metrics.login(&state.provider, LoginOutcome::Success);
-                Ok(Decision::Reply(welcome(&site, context, session, &return_to)?))
+                let welcomed = welcome(&site, context, session, &return_to).await;
+                let outcome = welcomed
+                    .as_ref()
+                    .map_or(LoginOutcome::Failed, |_| LoginOutcome::Success);
+                self.gateway.metrics.login(&state.provider, outcome);
+                Ok(Decision::Reply(welcomed?))
             }
         }
+    }
+
+    /// Whether this is the one time that the login is completed.
+    async fn take(&self, context: &Context, site: &Site, state: &State) -> Result<bool, Cause> {
+        // Before anything is spent: once Redis is back, the same callback goes through.
+        site.store.ready().await.map_err(|_| Cause::SessionsUnavailable)?;
+        let ends_at = state.begun_at.plus(site.config.session.login_timeout);
+        Ok(self.gateway.spent.take(&state.id, ends_at, context.now))
     }
 
     /// The pending login of this browser that the state belongs to. Notes which session cookies it has: a new session
@@ -125,8 +136,10 @@ impl Call<'_> {
         state: &State,
         return_to: &ReturnTo,
     ) -> Result<Decision, Cause> {
-        if let Visitor::SignedIn(_) = visitor(self.gateway, context, site, http.req_header()).await {
-            return Ok(Decision::Reply(Reply::redirect(&self.method, return_to.as_str())));
+        match visitor(self.gateway, context, site, http.req_header()).await {
+            Visitor::SignedIn(_) => return Ok(Decision::Reply(Reply::redirect(&self.method, return_to.as_str()))),
+            Visitor::Unavailable(Cause::SessionsUnavailable) => return Err(Cause::SessionsUnavailable),
+            Visitor::Stranger | Visitor::Unavailable(_) => {}
         }
         if state.restarts >= MOST_RESTARTS {
             tracing::warn!(request_id = %context.request_id, provider = %state.provider,
@@ -173,24 +186,25 @@ impl Call<'_> {
 }
 
 /// The end of a login: the session's cookies and the way to where the visitor wanted to go.
-fn welcome(site: &Site, context: &mut Context, session: Session, return_to: &ReturnTo) -> Result<Reply, Cause> {
-    match cookies::stored(site, &session) {
-        Ok(_) => {}
+async fn welcome(site: &Site, context: &mut Context, session: Session, return_to: &ReturnTo) -> Result<Reply, Cause> {
+    let (user, provider) = (session.identity.user.clone(), session.provider.clone());
+    let change = match site.store.begin(&site.sealer, session, context.now).await {
+        Ok(change) => change,
         Err(StoreError::TooLarge(error)) => {
-            tracing::error!(request_id = %context.request_id, provider = %session.provider, cause = %error,
-                "a session does not fit into cookies; ask the provider for fewer claims or scopes, or shorter tokens");
+            tracing::error!(request_id = %context.request_id, %provider, cause = %error,
+                "a session does not fit into cookies; ask the provider for fewer claims or scopes or shorter tokens, or write store = \"redis\"");
             return Err(Cause::SessionTooLarge);
         }
+        Err(StoreError::Unreachable) => return Err(Cause::SessionsUnavailable),
         Err(_) => return Err(Cause::Internal),
-    }
-    let user = session.identity.user.clone();
-    let event = Event::login(LoginOutcome::Success).provider(&session.provider);
+    };
+    let event = Event::login(LoginOutcome::Success).provider(&provider);
     event
         .user(user.as_deref().unwrap_or_default())
         .request_id(&context.request_id)
         .write();
     context.user = user;
-    context.cookies.change = SessionChange::Store(Box::new(session));
+    context.cookies.change = change;
     Ok(if site.strict() {
         Reply::page(
             200,

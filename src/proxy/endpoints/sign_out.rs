@@ -45,12 +45,17 @@ impl Call<'_> {
             &site.names,
             request.headers.get_all(COOKIE).iter().map(HeaderValue::as_bytes),
         );
-        let loaded = site.store.load(&site.sealer, &jar, context.now);
+        let loaded = site.store.load(&site.sealer, &jar, context.now).await;
+        let loaded = loaded.map_err(|_| Cause::SessionsUnavailable)?;
         let doubtful = sender == Initiator::CrossSite || (self.method != Method::POST && is_embedded(request));
         if let (true, Some(loaded)) = (doubtful, &loaded)
             && !confirmed(&site, &form, &loaded.session, context.now)
         {
             return confirmation(&site, &loaded.session, return_to.as_ref(), context.now);
+        }
+        if let Some(record) = loaded.as_ref().and_then(|loaded| loaded.record.as_ref()) {
+            // First of all: nobody is told that a session is over while somebody else could still use it.
+            record.delete().await.map_err(|_| Cause::SessionsUnavailable)?;
         }
         context.cookies.note_session_names(&jar);
         context.cookies.change = SessionChange::Clear;
@@ -95,7 +100,7 @@ impl Call<'_> {
             .write();
         let metadata = tokio::time::timeout(PATIENCE, provider.metadata()).await.ok()?.ok()?;
         let client_id = &provider.config().client_id;
-        let sealer = (&site.sealer, party);
+        let sealer = (&*site.sealer, party);
         let url = sign_out_url(
             &metadata,
             client_id,

@@ -19,6 +19,8 @@ const STEPS: usize = 15;
 /// for these reads the `Set-Cookie` lines.
 pub struct Browser {
     home: String,
+    /// Who answers for home, if not the address in its name.
+    at: Option<SocketAddr>,
     jar: Mutex<HashMap<String, BTreeMap<String, String>>>,
 }
 
@@ -27,6 +29,7 @@ impl Browser {
     pub fn new(home: &str) -> Self {
         Self {
             home: home.trim_end_matches('/').to_owned(),
+            at: None,
             jar: Mutex::default(),
         }
     }
@@ -35,8 +38,20 @@ impl Browser {
     pub fn twin(&self) -> Self {
         Self {
             home: self.home.clone(),
+            at: self.at,
             jar: Mutex::new(self.jar.lock().clone()),
         }
+    }
+
+    /// From now on this address answers for home, whatever its name.
+    pub fn at(mut self, address: SocketAddr) -> Self {
+        self.at = Some(address);
+        self
+    }
+
+    fn address(&self, url: &str) -> SocketAddr {
+        let at = self.at.filter(|_| origin(url) == self.home);
+        at.unwrap_or_else(|| address(url))
     }
 
     /// A page load from the address bar; `target` is a path at home or an absolute URL, sent byte for byte.
@@ -289,7 +304,7 @@ impl Request<'_> {
 
     /// Sends and reads the whole response; its cookies are kept.
     pub async fn send(self) -> Response {
-        let mut connection = Connection::open(address(&self.url)).await;
+        let mut connection = Connection::open(self.browser.address(&self.url)).await;
         connection.send(&self.bytes("close")).await;
         let mut response = connection.response(self.method == "HEAD").await;
         self.browser.keep_cookies(&self.url, &response);
@@ -304,7 +319,7 @@ impl Request<'_> {
             .lines
             .iter()
             .any(|line| line.to_ascii_lowercase().starts_with(b"upgrade:"));
-        let mut connection = Connection::open(address(&self.url)).await;
+        let mut connection = Connection::open(self.browser.address(&self.url)).await;
         connection
             .send(&self.bytes(if upgrades { "Upgrade" } else { "close" }))
             .await;
