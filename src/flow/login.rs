@@ -37,6 +37,9 @@ pub struct State {
     pub return_to: String,
     /// When the login was begun.
     pub begun_at: Timestamp,
+    /// When it ends, as it was sealed: a reload that shortens `login_timeout` changes nothing about logins on their way.
+    #[serde(skip)]
+    pub ends_at: Option<Timestamp>,
     /// How often this login was begun again by itself.
     pub restarts: u8,
 }
@@ -96,6 +99,7 @@ pub fn begin(
         provider: with.provider.name.clone(),
         return_to: with.return_to.as_str().to_owned(),
         begun_at: now,
+        ends_at: None,
         restarts: with.restarts,
     };
     let seal = |purpose, name: &str, payload: &[u8]| sealer.seal(purpose, name, with.party, with.expires_at, payload);
@@ -162,7 +166,11 @@ impl State {
     /// [`OpenError`]: it is not ours, or its time is over.
     pub fn open(sealer: &Sealer, sealed: &str, now: Timestamp) -> Result<Self, OpenError> {
         let opened = sealer.open(Purpose::State, STATE, sealed.as_bytes(), now)?;
-        postcard::from_bytes(opened.payload()).map_err(|_| OpenError::Malformed)
+        let state: Self = postcard::from_bytes(opened.payload()).map_err(|_| OpenError::Malformed)?;
+        Ok(Self {
+            ends_at: Some(opened.expires_at),
+            ..state
+        })
     }
 }
 

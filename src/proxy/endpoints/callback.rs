@@ -81,7 +81,7 @@ impl Call<'_> {
     async fn take(&self, context: &Context, site: &Site, state: &State) -> Result<bool, Cause> {
         // Before anything is spent: once Redis is back, the same callback goes through.
         site.store.ready().await.map_err(|_| Cause::SessionsUnavailable)?;
-        let ends_at = state.begun_at.plus(site.config.session.login_timeout);
+        let ends_at = state.ends_at.unwrap_or(context.now);
         Ok(self.gateway.spent.take(&state.id, ends_at, context.now))
     }
 
