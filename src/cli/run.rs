@@ -51,8 +51,10 @@ pub(super) async fn until_signal(config: Config, file: Option<&Path>, ready: imp
     let origin = config.server.public_url.origin.clone();
     let mut watch = file.map(|file| Watch::new(file, &config.files));
     let running = server::start(config, Clock::default()).await?;
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), public_url = %origin, listening = ?running.addresses,
-        admin = ?running.admin, "sidegate serves");
+    let listening: Vec<_> = running.addresses.iter().map(ToString::to_string).collect();
+    let admin = running.admin.map(|address| address.to_string()).unwrap_or_default();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), public_url = %origin, listening = %listening.join(", "), %admin,
+        "sidegate serves");
     ready();
     loop {
         tokio::select! {

@@ -129,8 +129,7 @@ impl Process {
         let serves: Value = serde_json::from_str(&line).unwrap_or_else(|_| panic!("no JSON: {line}"));
         let address = |key: &str| {
             let text = serves[key].as_str().unwrap();
-            let bare = text.trim_start_matches("Some(").trim_matches(['[', ']', '(', ')']);
-            bare.parse().unwrap_or_else(|_| panic!("{key}: {text}"))
+            text.parse().unwrap_or_else(|_| panic!("{key}: {text}"))
         };
         let (own, admin) = (address("listening"), address("admin"));
         (process, own, admin)

@@ -16,6 +16,10 @@ use crate::proxy::decide::{Decision, Visitor, check_initiator, judge, visitor};
 use crate::proxy::reply::Reply;
 use crate::proxy::site::Site;
 use crate::session::Session;
+use crate::telemetry::Event;
+
+/// Headers that say which request another proxy asks about.
+const SAYS_WHICH: [&str; 3] = ["x-original-uri", "x-original-url", "x-forwarded-uri"];
 
 /// The request that another proxy asks about.
 struct Asked {
@@ -93,7 +97,11 @@ impl Call<'_> {
             Visitor::SignedIn(session) if !usable(&session, route, &site) => Err(Cause::Unauthenticated),
             Visitor::SignedIn(session) => {
                 judge(&site, route, &session, context)?;
-                self.allowed_groups(&session)?;
+                self.allowed_groups(&session).inspect_err(|_| {
+                    let user = session.identity.user.as_deref().unwrap_or_default();
+                    let event = Event::denial("not_allowed").user(user).request_id(&context.request_id);
+                    event.cause("no group is in allowed_groups").write();
+                })?;
                 Ok(Decision::Reply(self.granted(&session, route)))
             }
             Visitor::Stranger if route.access == Access::Optional => Ok(Decision::Reply(Reply::empty(202))),
@@ -113,6 +121,16 @@ impl Call<'_> {
             method: Method::GET,
         };
         if !self.facts.trusted {
+            if SAYS_WHICH.iter().any(|name| request.headers.contains_key(*name)) {
+                // Once: any stranger can send these.
+                static TOLD: std::sync::Once = std::sync::Once::new();
+                TOLD.call_once(|| {
+                    tracing::warn!(
+                        "somebody who is not in server.trusted_proxies asked about another address; it was judged \
+                        as one for `/`. If this was your proxy, name its address there"
+                    );
+                });
+            }
             return Ok(own);
         }
         let (path, host) = match one(request, "x-original-url")? {
